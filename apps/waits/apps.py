@@ -1,0 +1,9 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class WaitsConfig(AppConfig):
+    name = "apps.waits"
+    label = "wf_waits"
+    default_auto_field = "django.db.models.BigAutoField"
