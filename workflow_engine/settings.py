@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from django.utils.crypto import salted_hmac
 from kombu import Queue
 
 from workflow_engine import embedded, env
@@ -55,6 +56,7 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.headless",
     "django_celery_beat",
     "apps.accounts",
@@ -69,6 +71,7 @@ INSTALLED_APPS = [
     "apps.console",
 ]
 MIDDLEWARE = [
+    "apps.gateway.middleware.Problems",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
@@ -114,12 +117,42 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "django.contrib.auth.password_validation.NumericPasswordValidator"},
 ]
+# Nobody signs up: an account is made by somebody who has one.
+ACCOUNT_ADAPTER = "apps.accounts.adapter.ClosedSignup"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+HEADLESS_ONLY = True
+HEADLESS_CLIENTS = ("app",)
 HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"
+HEADLESS_JWT_ALGORITHM = "HS256"
+# A key of its own: what signs tokens must not be what signs cookies.
+HEADLESS_JWT_PRIVATE_KEY = salted_hmac("workflow.jwt", "", secret=SECRET_KEY, algorithm="sha256").hexdigest()
 HEADLESS_JWT_ACCESS_TOKEN_EXPIRES_IN = int(timedelta(minutes=5).total_seconds())
 HEADLESS_JWT_REFRESH_TOKEN_EXPIRES_IN = int(timedelta(days=1).total_seconds())
 HEADLESS_JWT_ROTATE_REFRESH_TOKEN = True
-REST_FRAMEWORK: dict[str, Any] = {"DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema"}
-SPECTACULAR_SETTINGS: dict[str, Any] = {"TITLE": "Resumable Functions", "VERSION": "1"}
+# A sign-out and a disabled account count at once, not when the token ends.
+HEADLESS_JWT_STATEFUL_VALIDATION_ENABLED = True
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.gateway.people.PersonAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.gateway.people.Viewer"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["apps.gateway.bodies.HardenedJSON"],
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "apps.gateway.problems.handle",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Resumable Functions",
+    "VERSION": "1",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "POSTPROCESSING_HOOKS": ["apps.gateway.openapi.problems"],
+}
 # ---------------------------------------------------------------- AUTH: end
 
 # ---------------------------------------------------------------- database

@@ -1,0 +1,1 @@
+"""The HTTP contract: who asks, what they may ask, and how the answer is written."""

@@ -66,6 +66,11 @@ class Conf:
     body_limit: int = setting(4 * 1024 * 1024, "largest request body", unit="bytes", least=1)
     batch_limit: int = setting(1000, "most signals in one request", unit="signals", least=1)
     signature_tolerance: int = setting(300, "largest age of a signature, either way", unit="seconds", least=1)
+    enrolment_seconds: int = setting(3600, "how long an enrolment token can be used", unit="seconds", least=1)
+    rotation_seconds: int = setting(
+        86_400, "how long a service's old key goes on working after it got a new one", unit="seconds", least=0
+    )
+    page_limit: int = setting(100, "rows of one page of a list", unit="rows", least=1)
     key_days: int = setting(8, "how long the uid of a signal is remembered", unit="days", least=8)
     signal_days: int = setting(30, "how long the payload of a signal is kept", unit="days", least=1)
     task_soft_seconds: float = setting(45.0, "time after which a task is asked to stop", unit="seconds", least=0.1)

@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+from django.apps import AppConfig
+
+
+class AccountsConfig(AppConfig):
+    name = "apps.accounts"
+    label = "wf_accounts"
+    verbose_name = "Accounts"
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,1 @@
+"""Services, their keys, and the signals that may be pushed."""

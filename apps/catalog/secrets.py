@@ -1,0 +1,43 @@
+"""Service secrets at rest: AES-GCM under keys that live in the configuration, never in the database.
+
+Each secret is bound to its key id, so a row copied over another does not open. The newest of
+ENCRYPTION_KEYS seals and all of them open, so the ring can be turned without enrolling anybody again.
+"""
+
+from __future__ import annotations
+
+import os
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from django.conf import settings
+
+NONCE_BYTES = 12
+
+
+class SecretUnreadable(Exception):
+    """A stored secret opens with none of ENCRYPTION_KEYS: its key was taken out, or the row was altered."""
+
+
+def seal(secret: bytes, *, key_id: str) -> bytes:
+    nonce = os.urandom(NONCE_BYTES)
+    newest: bytes = settings.ENCRYPTION_KEYS[0]
+    return nonce + AESGCM(newest).encrypt(nonce, secret, _bound_to(key_id))
+
+
+def unseal(sealed: bytes, *, key_id: str) -> bytes:
+    """The secret. Raises SecretUnreadable."""
+    nonce, body = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
+    for key in settings.ENCRYPTION_KEYS:
+        try:
+            return AESGCM(key).decrypt(nonce, body, _bound_to(key_id))
+        except InvalidTag:
+            continue
+    raise SecretUnreadable(
+        f"the secret of service key {key_id} opens with none of ENCRYPTION_KEYS: "
+        "put back the key it was sealed with, or enrol the service again"
+    )
+
+
+def _bound_to(key_id: str) -> bytes:
+    return b"service-key:" + key_id.encode()
