@@ -7,7 +7,6 @@ no failure of Redis ever reaches the caller.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -93,14 +92,15 @@ class Mute:
 
     def __init__(self) -> None:
         self.until = 0.0
-        self.lock = threading.Lock()
 
     def is_on(self) -> bool:
         return time.monotonic() < self.until
 
     def switch_on(self) -> None:
-        with self.lock:
-            self.until = time.monotonic() + MUTE_SECONDS
+        self.until = time.monotonic() + MUTE_SECONDS
+
+    def switch_off(self) -> None:
+        self.until = 0.0
 
 
 mute = Mute()

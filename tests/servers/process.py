@@ -1,0 +1,95 @@
+"""A server process that dies with the tests and leaves nothing behind."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+START_SECONDS = 30.0
+STOP_SECONDS = 10.0
+PR_SET_PDEATHSIG = 1
+#: Short, and open to every user's passage: a socket's path is limited, and a server may run as somebody else.
+FOLDERS = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
+
+
+class CannotStart(Exception):
+    """No server could be had; the message says what was looked for."""
+
+
+def private_folder(name: str, owner: pwd.struct_passwd | None = None) -> Path:
+    """A new folder of mode 700; no other folder's permissions are touched."""
+    places = (Path(tempfile.gettempdir()), *FOLDERS)
+    place = next((each for each in places if each.is_dir() and is_open(each)), None)
+    if place is None:
+        raise CannotStart(f"none of {', '.join(map(str, places))} can be entered by every user")
+    folder = Path(tempfile.mkdtemp(prefix=f"resumable-{name}-", dir=place))
+    if owner is not None:
+        os.chown(folder, owner.pw_uid, owner.pw_gid)
+    return folder
+
+
+def is_open(folder: Path) -> bool:
+    """Whether any user may pass through `folder` and all folders above it."""
+    return all(each.stat().st_mode & 0o001 for each in (folder, *folder.resolve().parents))
+
+
+def start(
+    command: list[str], log: Path, *, death_signal: signal.Signals, owner: pwd.struct_passwd | None = None
+) -> subprocess.Popen[bytes]:
+    """Start `command`; it gets `death_signal` when this process dies, however it dies."""
+
+    def die_with_parent() -> None:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal)
+
+    with log.open("ab") as output:
+        return subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,  # Ctrl-C is for the tests, which then stop their servers in order
+            preexec_fn=die_with_parent,
+            cwd=log.parent,
+            **identity(owner),
+        )
+
+
+def identity(owner: pwd.struct_passwd | None) -> dict[str, object]:
+    if owner is None:
+        return {}
+    return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
+
+
+def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
+    """Wait for `ready`; CannotStart with the end of the log when the process ends or takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise CannotStart(f"{process.args} did not start:\n{log.read_text(errors='replace')[-2000:]}")
+        time.sleep(0.02)
+
+
+def stop(process: subprocess.Popen[bytes], *signals: signal.Signals) -> None:
+    """Send each signal in turn until the process has ended."""
+    for each in (*signals, signal.SIGKILL):
+        if process.poll() is not None:
+            return
+        process.send_signal(each)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+def remove(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)

