@@ -48,6 +48,7 @@ def _converted(response: HttpResponseBase) -> HttpResponse:
     problem = _problem(response.status_code, members)
     headers = {name: response[name] for name in KEPT_HEADERS if name in response}
     converted = answer(problem, headers)
+    converted.status_code = response.status_code
     converted.cookies = response.cookies
     return converted
 
@@ -63,8 +64,6 @@ def _members(response: HttpResponseBase) -> dict[str, Any]:
 def _problem(status: int, members: dict[str, Any]) -> Problem:
     family = BY_STATUS.get(status) or BY_STATUS[400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500]
     problem = family(_first_message(members), **members)
-    if problem.status == status:
-        return problem
     problem.extra["status"] = status
     return problem
 

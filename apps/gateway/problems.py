@@ -48,6 +48,10 @@ class InvalidParameter(Problem):
     code, title = "invalid_parameter", "A parameter of the request is not valid."
 
 
+class InvalidBody(problems.Unprocessable):
+    code, title = "invalid_body", "A member of the body is missing, or not of the type it must have."
+
+
 class MethodNotAllowed(Problem):
     code, status, title = "method_not_allowed", 405, "This address does not answer that method."
 

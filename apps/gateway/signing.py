@@ -5,6 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from rest_framework.authentication import BaseAuthentication
+
+from apps.catalog.services import find_key
+from apps.gateway import bodies
+from apps.lib.clock import now
+from apps.lib.conf import conf
+from apps.lib.problems import Unauthenticated
 from resumable.wire.signature import (
     KEY_HEADER,
     SERVICE_HEADER,
@@ -13,13 +20,6 @@ from resumable.wire.signature import (
     SignatureStale,
     verify,
 )
-from rest_framework.authentication import BaseAuthentication
-
-from apps.catalog.services import find_key
-from apps.gateway import bodies
-from apps.lib.clock import now
-from apps.lib.conf import conf
-from apps.lib.problems import Unauthenticated
 
 if TYPE_CHECKING:
     from django.http import HttpRequest

@@ -1,5 +1,39 @@
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from allauth.headless.account.views import LoginView, SessionView
+from allauth.headless.constants import Client
+from allauth.headless.tokens.views import RefreshTokenView
+from django.urls import URLPattern, URLResolver, include, path
+from drf_spectacular.views import SpectacularJSONAPIView
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from apps.gateway.views import health, instances, services, signals, waits, workflows
+
+AUTH: list[URLPattern | URLResolver] = [
+    # The three that scripts need, by short names; the rest of the sign-in API is below `app/v1/`.
+    path("login", LoginView.as_api_view(client=Client.APP)),
+    path("refresh", RefreshTokenView.as_api_view(client=Client.APP)),
+    path("session", SessionView.as_api_view(client=Client.APP)),
+    path("", include("allauth.headless.urls")),
+]
+INSTANCE: list[URLPattern | URLResolver] = [
+    path("history", instances.InstanceHistory.as_view()),
+    path("waits", instances.InstanceWaits.as_view()),
+]
+API: list[URLPattern | URLResolver] = [
+    path("auth/", include(AUTH)),
+    path("schema", SpectacularJSONAPIView.as_view(), name="schema"),
+    path("services/register", services.Register.as_view()),
+    path("services/<str:name>/signals", services.ServiceSignals.as_view()),
+    path("signals", signals.Signals.as_view()),
+    path("signals/<int:signal_id>", signals.SignalDetail.as_view()),
+    path("workflows", workflows.WorkflowList.as_view()),
+    path("instances", instances.InstanceList.as_view()),
+    path("instances/<uuid:instance_id>", instances.InstanceDetail.as_view()),
+    path("instances/<uuid:instance_id>/", include(INSTANCE)),
+    path("waits", waits.WaitList.as_view()),
+]
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("api/v1/", include(API)),
+    path("healthz", health.alive),
+    path("readyz", health.ready),
+]
