@@ -1,0 +1,107 @@
+"""Many rows in one statement, without an object for each.
+
+`insert` copies, `update` writes from arrays on PostgreSQL; elsewhere the same rows go through `executemany`. Values
+are plain: text, numbers, booleans, bytes, aware datetimes, UUIDs, None. A `JsonTextField` gets encoded text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, models
+
+Row = Sequence[Any]
+
+
+def is_postgres() -> bool:
+    return connection.vendor == "postgresql"
+
+
+def allocate(model: type[models.Model], count: int) -> list[int]:
+    """`count` new primary keys, ascending, that nobody else gets.
+
+    On SQLite they are nobody else's while the transaction is open, because it excludes every other writer.
+    """
+    table = model._meta.db_table
+    with connection.cursor() as cursor:
+        if is_postgres():
+            cursor.execute(
+                "SELECT nextval(pg_get_serial_sequence(%s, 'id')) FROM generate_series(1, %s)", [table, count]
+            )
+            return sorted(row[0] for row in cursor.fetchall())
+        cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
+        row = cursor.fetchone()
+        first = (row[0] if row else 0) + 1
+        return list(range(first, first + count))
+
+
+def insert(model: type[models.Model], names: Sequence[str], rows: Iterable[Row]) -> None:
+    """Insert the rows; `names` are the columns, all that have no default in the database."""
+    rows = list(rows)
+    if not rows:
+        return
+    table = quote(model._meta.db_table)
+    columns = ", ".join(quote(name) for name in names)
+    with connection.cursor() as cursor:
+        if is_postgres():
+            with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
+                for row in rows:
+                    copy.write_row(row)
+            return
+        marks = ", ".join(["%s"] * len(names))
+        cursor.executemany(
+            f"INSERT INTO {table} ({columns}) VALUES ({marks})", [[plain(value) for value in row] for row in rows]
+        )
+
+
+def update(model: type[models.Model], keys: Sequence[str], names: Sequence[str], rows: Iterable[Row]) -> int:
+    """Set the columns `names` where the columns `keys` are equal; each row has the keys first. How many rows changed."""
+    rows = list(rows)
+    if not rows:
+        return 0
+    table = quote(model._meta.db_table)
+    with connection.cursor() as cursor:
+        if is_postgres():
+            cursor.execute(*from_arrays(model, table, keys, names, rows))
+            return cursor.rowcount
+        assigned = ", ".join(f"{quote(name)} = %s" for name in names)
+        demanded = " AND ".join(f"{quote(name)} = %s" for name in keys)
+        values = [[plain(value) for value in (*row[len(keys) :], *row[: len(keys)])] for row in rows]
+        cursor.executemany(f"UPDATE {table} SET {assigned} WHERE {demanded}", values)
+        return cursor.rowcount
+
+
+def from_arrays(
+    model: type[models.Model], table: str, keys: Sequence[str], names: Sequence[str], rows: list[Row]
+) -> tuple[str, list[list[Any]]]:
+    columns = [*keys, *names]
+    arrays = ", ".join(f"%s::{column_type(model, name)}[]" for name in columns)
+    assigned = ", ".join(f"{quote(name)} = u.{quote(name)}" for name in names)
+    demanded = " AND ".join(f"t.{quote(name)} = u.{quote(name)}" for name in keys)
+    given = ", ".join(quote(name) for name in columns)
+    sql = f"UPDATE {table} t SET {assigned} FROM unnest({arrays}) AS u ({given}) WHERE {demanded}"
+    return sql, [list(values) for values in zip(*rows, strict=True)]
+
+
+@cache
+def column_type(model: type[models.Model], column: str) -> str:
+    field = next(each for each in model._meta.concrete_fields if each.column == column)
+    target = field.target_field if isinstance(field, models.ForeignKey) else field
+    return str(target.rel_db_type(connection) if isinstance(target, models.AutoField) else target.db_type(connection))
+
+
+def quote(name: str) -> str:
+    return connection.ops.quote_name(name)
+
+
+def plain(value: Any) -> Any:
+    """The value as SQLite's driver takes it."""
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    if isinstance(value, UUID):
+        return value.hex
+    return value
