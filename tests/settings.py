@@ -7,6 +7,7 @@ import os
 from workflow_engine.settings import *
 from workflow_engine.settings import DATABASES
 
+STATIC_ROOT = None  # nothing is collected; WhiteNoise finds the files where they are
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 if DATABASES["default"]["ENGINE"].endswith("sqlite3"):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpResponse
@@ -18,7 +18,7 @@ from apps.lib.problems import Problem
 if TYPE_CHECKING:
     from django.http import HttpRequest
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 CONTENT_TYPE = "application/problem+json"
 RETRY_SECONDS = "2"
@@ -142,11 +142,7 @@ def handle(error: Exception, context: dict[str, Any]) -> HttpResponse | None:
 def failed(request: HttpRequest, error: Exception) -> HttpResponse:
     """Answer a fault of the engine: what happened is in the log, under the id that the answer carries."""
     error_id = str(ids.uuid7())
-    log.error(
-        "request.failed",
-        exc_info=error,
-        extra={"action": "request.failed", "error_id": error_id, "method": request.method, "path": request.path},
-    )
+    log.error("request.failed", exc_info=error, error_id=error_id, method=request.method, path=request.path)
     return answer(InternalError(f"The cause is in the engine's log under {error_id}.", error_id=error_id))
 
 

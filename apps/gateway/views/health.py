@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import structlog
 from celery import current_app
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from django.http import HttpRequest
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 BROKER_SECONDS = 2
 
@@ -81,7 +81,7 @@ def _checked(name: str, check: Callable[[], None]) -> str:
     try:
         check()
     except (DatabaseError, OperationalError, OSError) as error:
-        log.warning("readiness.failed", extra={"action": "readiness.failed", "check": name, "error": str(error)})
+        log.warning("readiness.failed", check=name, error=str(error))
         return "failing"
     return "ok"
 
