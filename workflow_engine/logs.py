@@ -14,6 +14,10 @@ SHARED: list[Any] = [
     structlog.stdlib.ExtraAdder(),
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
+# The ready-made formatters print the locals of every frame, and among them are keys and payloads.
+PLAIN_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
+)
 #: Loggers that say little of interest below a warning.
 QUIET = ("django_structlog", "celery.beat", "celery.worker.strategy", "celery.app.trace", "httpcore2", "httpx2")
 
@@ -45,9 +49,9 @@ def configure(*, level: str, form: str) -> None:
 
 def formatter(form: str) -> dict[str, Any]:
     if form == "json":
-        shape = [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer()]
+        shape = [PLAIN_TRACEBACKS, structlog.processors.JSONRenderer()]
     else:
-        shape = [structlog.dev.ConsoleRenderer(colors=False)]
+        shape = [structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)]
     return {
         "foreign_pre_chain": SHARED,
         "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, *shape],

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from apps.accounts.models import Tenant
     from apps.catalog.models import Service
+    from apps.catalog.services import SigningKey
 
 TITLES = {
     "signature_missing": "The request is not signed.",
@@ -63,9 +64,7 @@ class ServiceCaller:
 
 def signer(request: HttpRequest, body: bytes) -> Service:
     """The service that signed these bytes. Raises NotSigned."""
-    key = find_key(request.headers.get(KEY_HEADER, ""))
-    if key is not None and key.service.name != request.headers.get(SERVICE_HEADER):
-        key = None
+    key = _named_key(request)
     clock = now().timestamp()
     try:
         verify(
@@ -83,6 +82,15 @@ def signer(request: HttpRequest, body: bytes) -> Service:
         raise NotSigned(error) from None
     assert key is not None, "a signature was accepted without a key"
     return key.service
+
+
+def _named_key(request: HttpRequest) -> SigningKey | None:
+    key_id = request.headers.get(KEY_HEADER, "")
+    # PostgreSQL refuses to be asked for text with NUL in it.
+    key = find_key(key_id) if key_id.isprintable() else None
+    if key is None or key.service.name != request.headers.get(SERVICE_HEADER):
+        return None
+    return key
 
 
 class ServiceAuthentication(BaseAuthentication):
