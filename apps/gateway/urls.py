@@ -3,10 +3,19 @@ from __future__ import annotations
 from allauth.headless.account.views import LoginView, SessionView
 from allauth.headless.constants import Client
 from allauth.headless.tokens.views import RefreshTokenView
-from django.urls import URLPattern, URLResolver, include, path
+from django.urls import URLPattern, URLResolver, include, path, register_converter
+from django.urls.converters import StringConverter
 from drf_spectacular.views import SpectacularJSONAPIView
 
 from apps.gateway.views import health, instances, services, signals, waits, workflows
+
+
+class NameConverter(StringConverter):
+    # PostgreSQL refuses to be asked for text with NUL in it.
+    regex = r"[^/\x00]+"
+
+
+register_converter(NameConverter, "name")
 
 AUTH: list[URLPattern | URLResolver] = [
     # The three that scripts need, by short names; the rest of the sign-in API is below `app/v1/`.
@@ -23,7 +32,7 @@ API: list[URLPattern | URLResolver] = [
     path("auth/", include(AUTH)),
     path("schema", SpectacularJSONAPIView.as_view(), name="schema"),
     path("services/register", services.Register.as_view()),
-    path("services/<str:name>/signals", services.ServiceSignals.as_view()),
+    path("services/<name:name>/signals", services.ServiceSignals.as_view()),
     path("signals", signals.Signals.as_view()),
     path("signals/<int:signal_id>", signals.SignalDetail.as_view()),
     path("workflows", workflows.WorkflowList.as_view()),
