@@ -163,8 +163,11 @@ class Dispatcher:
             logger.error("dead_letter uid=%s code=%s detail=%s", each.uid, each.code, each.detail)
         if len(report.sent) + len(refusals) < len(batch):
             self._mailbox.shut()  # the rest is still pending, and comes before what memory holds
+        full = len(batch) >= self._most
         self._most = report.most or min(MOST_ITEMS, self._most * 2)
         self._failures = 0
+        if not full:
+            self._mailbox.wait(self._pace.gap, for_items=False)
         return 0.0
 
     def _may_declare_again(self, batch: Sequence[Item], refusal: items.Refusal) -> bool:

@@ -197,7 +197,7 @@ def stats(connection: sqlite3.Connection) -> Stats:
     pending, oldest = connection.execute(
         "SELECT count(*), min(pushed_at) FROM item INDEXED BY item_pending WHERE status = 'pending'"
     ).fetchone()
-    query = "SELECT count(*) FROM item WHERE status = ?"
+    query = "SELECT count(*) FROM item WHERE status = ? AND settled_at IS NOT NULL"
     dead, sent = (connection.execute(query, (status,)).fetchone()[0] for status in ("dead", "sent"))
     since = None if oldest is None else datetime.fromtimestamp(oldest, UTC)
     return Stats(pending=pending, oldest=since, dead=dead, sent=sent)

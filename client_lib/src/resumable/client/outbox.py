@@ -54,7 +54,7 @@ CREATE TABLE item (
 -- The next batch of a lane, and whether a lane has anything left.
 CREATE INDEX item_pending ON item (lane, id) WHERE status = 'pending';
 -- Pruning by age, and counting what is sent and dead.
-CREATE INDEX item_settled ON item (status, settled_at) WHERE status <> 'pending';
+CREATE INDEX item_settled ON item (status, settled_at) WHERE settled_at IS NOT NULL;
 """
 
 

@@ -20,6 +20,9 @@ class Pace:
     first_retry: float = 0.5
     #: Longest delay between two tries.
     slowest_retry: float = 60.0
+    #: Shortest time between two requests that are not full. The first push after a pause goes
+    #: out at once; in a stream of them a request each would cost more than the pushes do.
+    gap: float = 0.01
     #: Looks into the file this often without being woken.
     poll: float = 30.0
     #: A process that shows no sign of life for so long loses its lane.

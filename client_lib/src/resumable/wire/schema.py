@@ -20,12 +20,13 @@ Schema = dict[str, Any]
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+# A "format" is only given where it allows all that decodes: RFC 3339 knows no negative
+# duration and no UUID without hyphens.
 _DATE = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _TIME = "[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]+)?"
 _OFFSET = "([zZ]|[+-][0-9]{2}:?[0-9]{2})"
 _NUMBER = "[+-]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+)?"
 _UUID = "[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}"
-# No "format": RFC 3339 knows no negative duration, msgspec does.
 _DURATION = "[+-]?[pP]([0-9]+([.][0-9]+)?[dD])?([tT]([0-9]+([.][0-9]+)?[hHmMsS])+)?"
 _BASE64 = "([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?"
 
@@ -132,10 +133,8 @@ class _Writer:
 
     def _mapping(self, info: inspect.DictType) -> Schema:
         schema = {"type": "object", "additionalProperties": self.of(info.value_type), **_lengths(info, "Properties")}
-        names = self.of(info.key_type)
-        # Keys are always strings on the wire: a number's schema would refuse them all.
-        if names.get("type") == "string" and len(names) > 1:
-            schema["propertyNames"] = names
+        if _is_text(info.key_type):
+            schema["propertyNames"] = self.of(info.key_type)
         return schema
 
     def _reference(self, info: Any) -> Schema:
@@ -160,6 +159,15 @@ _CLASSES = (
     inspect.NamedTupleType,
     inspect.EnumType,
 )
+
+
+def _is_text(info: inspect.Type) -> bool:
+    """Whether a mapping's key may be judged by its own schema: on the wire every key is a string."""
+    if isinstance(info, inspect.EnumType):
+        return all(isinstance(each.value, str) for each in info.cls)
+    if isinstance(info, inspect.LiteralType):
+        return all(isinstance(each, str) for each in info.values)
+    return not isinstance(info, inspect.AnyType | inspect.IntType | inspect.FloatType | inspect.UnionType)
 
 
 def _lengths(info: Any, noun: str) -> Schema:
@@ -216,7 +224,7 @@ _PLAIN: dict[type[Any], Callable[[Any], Schema]] = {
     inspect.DateType: lambda _: _text(_DATE, format="date"),
     inspect.TimeType: _time,
     inspect.TimeDeltaType: lambda _: _text(_DURATION),
-    inspect.UUIDType: lambda _: _text(_UUID, format="uuid"),
+    inspect.UUIDType: lambda _: _text(_UUID),
     inspect.DecimalType: _decimal,
     inspect.LiteralType: _literal,
 }
