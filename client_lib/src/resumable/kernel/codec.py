@@ -1,0 +1,402 @@
+"""Writes values as JSON and reads them back, keeping shared objects shared.
+
+Whatever is not listed is refused, never altered. An object that is reached
+twice goes into the snapshot's table of ``objects`` and is named by
+``{"$ref": n}``, so that two names for one list are still one list afterwards.
+"""
+
+from __future__ import annotations
+
+import builtins
+import dataclasses
+import enum
+from collections.abc import Callable, Iterable
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType
+from typing import Any, Final
+
+import msgspec
+
+from resumable.errors import NotSaveable, SnapshotError
+from resumable.kernel import scalars
+from resumable.kernel.references import References
+
+_IN_TABLE: Final = object()
+
+
+class Encoder:
+    """Encodes the parts of one snapshot against one table of shared objects.
+
+    :param owner: the workflow object, written as ``{"$self": true}``.
+    :param pinned: ``id(object)`` → number of objects that must stay in the
+        table, because a part that is not rewritten names them.
+    """
+
+    def __init__(
+        self, references: References, owner: object, known: dict[str, type], pinned: dict[int, int]
+    ) -> None:
+        self._references = references
+        self._owner = owner
+        self._aliases = {cls: alias for alias, cls in known.items()}
+        self._numbers = dict(pinned)
+        self._seen: set[int] = set()
+        self._twice: dict[int, None] = {}
+        self.objects: dict[int, Any] = {}
+        self.used: set[int] = set()
+
+    def restart(self, next_number: int) -> int | None:
+        """After a pass: give numbers to what was seen twice, or None if nothing was."""
+        if not self._twice:
+            return None
+        for key in self._twice:
+            self._numbers[key] = next_number
+            next_number += 1
+        self._twice, self._seen, self.objects = {}, set(), {}
+        return next_number
+
+    def encode(self, value: Any) -> Any:
+        kind = type(value)
+        if kind is str:
+            return scalars.encode_str(value)
+        if value is None or kind is bool:
+            return value
+        if kind is int:
+            return scalars.encode_int(value)
+        if kind is float:
+            return scalars.encode_float(value)
+        known = scalars.ENCODERS.get(kind)
+        if known is not None:
+            tag, write = known
+            return {tag: write(value)}
+        if value is self._owner:
+            return {"$self": True}
+        if kind is tuple:
+            return {"$tuple": [self.encode(item) for item in value]}
+        shared = _SHARED.get(kind) or self._other_shared(value)
+        if shared is not None:
+            return self._tracked(value, shared)
+        return self._by_name(value)
+
+    def _tracked(self, value: Any, write: Callable[[Encoder, Any], Any]) -> Any:
+        key = id(value)
+        number = self._numbers.get(key)
+        if number is not None:
+            self.used.add(number)
+            if number not in self.objects:
+                self.objects[number] = _IN_TABLE
+                self.objects[number] = write(self, value)
+            return {"$ref": number}
+        if key in self._seen:
+            self._twice[key] = None
+            return None
+        self._seen.add(key)
+        return write(self, value)
+
+    def _other_shared(self, value: Any) -> Callable[[Encoder, Any], Any] | None:
+        if isinstance(value, BaseException):
+            return Encoder._error
+        if isinstance(value, type):
+            return None
+        if isinstance(value, msgspec.Struct):
+            return Encoder._struct
+        if dataclasses.is_dataclass(value):
+            return Encoder._dataclass
+        if isinstance(value, FunctionType) and "@closure" in value.__dict__:
+            return Encoder._closure
+        return None
+
+    def _by_name(self, value: Any) -> Any:
+        if isinstance(value, type):
+            return {"$class": self._class_name(value)}
+        if isinstance(value, enum.Enum):
+            name = self._references.name(type(value))
+            return {"$enum": [name, value.name, None if value.name else value.value]}
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return {"$named": [self._references.name(type(value)), [self.encode(item) for item in value]]}
+        if isinstance(value, MethodType):
+            return {"$method": [self.encode(value.__self__), value.__name__]}
+        if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, type(builtins)):
+            return {"$method": [self.encode(value.__self__), value.__name__]}
+        if isinstance(value, (FunctionType, BuiltinFunctionType)):
+            return {"$function": self._references.name(value)}
+        raise NotSaveable(f"a {type(value).__module__}.{type(value).__qualname__} cannot be saved")
+
+    def _class_name(self, cls: type) -> str:
+        alias = self._aliases.get(cls)
+        return "@" + alias if alias else self._references.name(cls)
+
+    def _items(self, values: Iterable[Any]) -> list[Any]:
+        return [self.encode(item) for item in values]
+
+    def _list(self, value: list[Any]) -> Any:
+        return [self.encode(item) for item in value]
+
+    def _dict(self, value: dict[Any, Any]) -> Any:
+        if all(type(key) is str and key[:1] != "$" and key.isascii() for key in value):
+            return {key: self.encode(item) for key, item in value.items()}
+        return {"$dict": [[self.encode(key), self.encode(item)] for key, item in value.items()]}
+
+    def _set(self, value: set[Any]) -> Any:
+        return {"$set": self._items(value)}
+
+    def _frozenset(self, value: frozenset[Any]) -> Any:
+        return {"$frozenset": self._items(value)}
+
+    def _bytearray(self, value: bytearray) -> Any:
+        return {"$bytearray": scalars.ENCODERS[bytes][1](bytes(value))}
+
+    def _cell(self, cell: CellType) -> Any:
+        try:
+            return {"$cell": [self.encode(cell.cell_contents)]}
+        except ValueError:
+            return {"$cell": []}
+
+    def _attributes(self, values: dict[str, Any]) -> dict[str, Any]:
+        return {name: self.encode(value) for name, value in values.items()}
+
+    def _dataclass(self, value: Any) -> Any:
+        names = [field.name for field in dataclasses.fields(value)]
+        if type(value) not in self._aliases:
+            names += [name for name in getattr(value, "__dict__", {}) if name not in names]
+        given = {name: getattr(value, name) for name in names if hasattr(value, name)}
+        return {"$data": [self._class_name(type(value)), self._attributes(given)]}
+
+    def _struct(self, value: msgspec.Struct) -> Any:
+        given = {name: getattr(value, name) for name in value.__struct_fields__}
+        return {"$struct": [self._class_name(type(value)), self._attributes(given)]}
+
+    def _error(self, error: BaseException) -> Any:
+        _, arguments, *state = _builtin_base(type(error)).__reduce__(error)
+        data: dict[str, Any] = {
+            "type": self._class_name(type(error)),
+            "args": self._items(arguments),
+        }
+        if state and state[0]:
+            data["attributes"] = self._attributes(state[0])
+        for name in ("cause", "context"):
+            linked = getattr(error, f"__{name}__")
+            if linked is not None:
+                data[name] = self.encode(linked)
+        if error.__suppress_context__:
+            data["suppress"] = True
+        return {"$error": data}
+
+    def _closure(self, function: FunctionType) -> Any:
+        reference, number = function.__dict__["@closure"]
+        free = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        cells = {name: self.encode(cell) for name, cell in free if name != "__class__"}
+        module, _, name = reference.partition(":")
+        data = {"of": self._references.relative(module, name), "number": number, "cells": cells}
+        if function.__defaults__:
+            data["defaults"] = self._items(function.__defaults__)
+        if function.__kwdefaults__:
+            data["kwdefaults"] = self._attributes(function.__kwdefaults__)
+        return {"$closure": data}
+
+
+_SHARED: Final[dict[type, Callable[[Encoder, Any], Any]]] = {
+    list: Encoder._list,
+    dict: Encoder._dict,
+    set: Encoder._set,
+    frozenset: Encoder._frozenset,
+    bytearray: Encoder._bytearray,
+    CellType: Encoder._cell,
+}
+
+
+def _builtin_base(cls: type[BaseException]) -> type[BaseException]:
+    return next(base for base in cls.__mro__ if base.__module__ == "builtins")
+
+
+class Decoder:
+    """Reads the parts of one snapshot; shared objects are made once, when first met."""
+
+    def __init__(
+        self, references: References, owner: object, known: dict[str, type], objects: dict[str, Any]
+    ) -> None:
+        self._references = references
+        self._owner = owner
+        self._known = known
+        self._objects = objects
+        self.made: dict[int, Any] = {}
+
+    def decode(self, data: Any) -> Any:
+        if type(data) is list:
+            return self._list(data, None)
+        if type(data) is not dict:
+            return data
+        return self._tagged(data, None)
+
+    def _tagged(self, data: dict[str, Any], number: int | None) -> Any:
+        if len(data) == 1:
+            ((tag, content),) = data.items()
+            if tag[:1] == "$":
+                plain = scalars.DECODERS.get(tag)
+                if plain is not None:
+                    return plain(content)
+                read = _READERS.get(tag)
+                if read is None:
+                    raise SnapshotError(f"the snapshot holds {tag}, which this release does not know")
+                return read(self, content, number)
+        return self._mapping(data, number)
+
+    def _ref(self, content: int, number: int | None) -> Any:
+        if content not in self.made:
+            try:
+                data = self._objects[str(content)]
+            except KeyError:
+                raise SnapshotError(f"the snapshot has no object {content}") from None
+            made = self._list(data, content) if type(data) is list else self._tagged(data, content)
+            self.made.setdefault(content, made)
+        return self.made[content]
+
+    def _register(self, number: int | None, made: Any) -> None:
+        # Before its parts are read: they may name it.
+        if number is not None:
+            self.made[number] = made
+
+    def _list(self, data: list[Any], number: int | None) -> list[Any]:
+        made: list[Any] = []
+        self._register(number, made)
+        made.extend(self.decode(item) for item in data)
+        return made
+
+    def _mapping(self, data: dict[str, Any], number: int | None) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        self._register(number, made)
+        for key, item in data.items():
+            made[key] = self.decode(item)
+        return made
+
+    def _dict(self, content: Any, number: int | None) -> Any:
+        made: dict[Any, Any] = {}
+        self._register(number, made)
+        for key, item in content:
+            made[self.decode(key)] = self.decode(item)
+        return made
+
+    def _self(self, content: Any, number: int | None) -> Any:
+        return self._owner
+
+    def _tuple(self, content: Any, number: int | None) -> Any:
+        return tuple(self.decode(item) for item in content)
+
+    def _set(self, content: Any, number: int | None) -> Any:
+        made: set[Any] = set()
+        self._register(number, made)
+        made.update(self.decode(item) for item in content)
+        return made
+
+    def _frozenset(self, content: Any, number: int | None) -> Any:
+        return frozenset(self.decode(item) for item in content)
+
+    def _bytearray(self, content: Any, number: int | None) -> Any:
+        return bytearray(scalars.DECODERS["$bytes"](content))
+
+    def _cell(self, content: Any, number: int | None) -> Any:
+        made = CellType()
+        self._register(number, made)
+        if content:
+            made.cell_contents = self.decode(content[0])
+        return made
+
+    def _class(self, content: str, number: int | None) -> Any:
+        return self.resolve_class(content)
+
+    def resolve_class(self, name: str) -> Any:
+        return self._known[name[1:]] if name[:1] == "@" else self._references.resolve(name)
+
+    def _checked_class(self, name: str, accepts: Callable[[type], bool]) -> Any:
+        cls = self.resolve_class(name)
+        if not isinstance(cls, type) or not accepts(cls):
+            raise SnapshotError(f"{name} is not of the kind that the snapshot says")
+        return cls
+
+    def _function(self, content: str, number: int | None) -> Any:
+        return self._references.resolve(content)
+
+    def _method(self, content: Any, number: int | None) -> Any:
+        owner, name = content
+        return getattr(self.decode(owner), name)
+
+    def _enum(self, content: Any, number: int | None) -> Any:
+        name, member, value = content
+        cls = self._checked_class(name, lambda cls: issubclass(cls, enum.Enum))
+        return cls[member] if member else cls(value)
+
+    def _named(self, content: Any, number: int | None) -> Any:
+        name, items = content
+        cls = self._checked_class(name, lambda cls: issubclass(cls, tuple))
+        return cls._make(self.decode(item) for item in items)
+
+    def _data(self, content: Any, number: int | None) -> Any:
+        name, attributes = content
+        made = object.__new__(self._checked_class(name, dataclasses.is_dataclass))
+        self._register(number, made)
+        for key, item in attributes.items():
+            object.__setattr__(made, key, self.decode(item))
+        return made
+
+    def _struct(self, content: Any, number: int | None) -> Any:
+        name, attributes = content
+        cls = self._checked_class(name, lambda cls: issubclass(cls, msgspec.Struct))
+        if number is None or hasattr(cls, "__post_init__"):
+            made = cls(**{key: self.decode(item) for key, item in attributes.items()})
+            self._register(number, made)
+            return made
+        made = cls(**dict.fromkeys(attributes))
+        self._register(number, made)
+        for key, item in attributes.items():
+            msgspec.structs.force_setattr(made, key, self.decode(item))
+        return made
+
+    def _error(self, content: Any, number: int | None) -> Any:
+        cls = self._checked_class(content["type"], lambda cls: issubclass(cls, BaseException))
+        arguments = [self.decode(item) for item in content["args"]]
+        made = cls.__new__(cls, *arguments)
+        self._register(number, made)
+        _builtin_base(cls).__init__(made, *arguments)
+        for key, item in content.get("attributes", {}).items():
+            made.__dict__[key] = self.decode(item)
+        if "cause" in content:
+            made.__cause__ = self.decode(content["cause"])
+        if "context" in content:
+            made.__context__ = self.decode(content["context"])
+        made.__suppress_context__ = content.get("suppress", False)
+        return made
+
+    def _closure(self, content: Any, number: int | None) -> Any:
+        cells = {name: self._as_cell(item) for name, item in content["cells"].items()}
+        function = self._references.resolve(content["of"]).__resumable_function__
+        made = function.closure(content["number"], cells)
+        self._register(number, made)
+        if "defaults" in content:
+            made.__defaults__ = tuple(self.decode(item) for item in content["defaults"])
+        if "kwdefaults" in content:
+            made.__kwdefaults__ = {k: self.decode(v) for k, v in content["kwdefaults"].items()}
+        return made
+
+    def _as_cell(self, data: Any) -> CellType:
+        cell = self.decode(data)
+        assert isinstance(cell, CellType)
+        return cell
+
+
+_READERS: Final[dict[str, Callable[[Decoder, Any, int | None], Any]]] = {
+    "$ref": Decoder._ref,
+    "$self": Decoder._self,
+    "$dict": Decoder._dict,
+    "$tuple": Decoder._tuple,
+    "$set": Decoder._set,
+    "$frozenset": Decoder._frozenset,
+    "$bytearray": Decoder._bytearray,
+    "$cell": Decoder._cell,
+    "$class": Decoder._class,
+    "$function": Decoder._function,
+    "$method": Decoder._method,
+    "$enum": Decoder._enum,
+    "$named": Decoder._named,
+    "$data": Decoder._data,
+    "$struct": Decoder._struct,
+    "$error": Decoder._error,
+    "$closure": Decoder._closure,
+}
