@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from django.utils.crypto import salted_hmac
-from kombu import Queue
+from kombu import Exchange, Queue
 
 from workflow_engine import embedded, env
 from workflow_engine.logs import configure as configure_logs
@@ -99,6 +99,7 @@ TEMPLATES: list[dict[str, Any]] = [
 ]
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
+STATIC_ROOT.mkdir(parents=True, exist_ok=True)  # whitenoise warns about a folder that is not there
 WHITENOISE_USE_FINDERS = True
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -119,6 +120,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 # Nobody signs up: an account is made by somebody who has one.
 ACCOUNT_ADAPTER = "apps.accounts.adapter.ClosedSignup"
+MFA_ADAPTER = "apps.accounts.adapter.SealedFactors"
+MFA_TOTP_ISSUER = "Resumable Functions"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "none"
@@ -190,7 +193,10 @@ CELERY_TASK_REJECT_ON_WORKER_LOST = True  # acks_late alone still acknowledges w
 CELERY_TASK_ACKS_ON_FAILURE_OR_TIMEOUT = True  # retries are the engine's, from its rows
 CELERY_TASK_SOFT_TIME_LIMIT = WORKFLOW.task_soft_seconds
 CELERY_TASK_TIME_LIMIT = WORKFLOW.task_hard_seconds
-CELERY_TASK_QUEUES = [Queue(name) for name in ("signals", "instances", "timers", "maintenance")]
+# Queues without a routing key of their own would all be bound to the default one, and get every message four times.
+CELERY_TASK_QUEUES = [
+    Queue(name, Exchange(name), routing_key=name) for name in ("signals", "instances", "timers", "maintenance")
+]
 CELERY_TASK_DEFAULT_QUEUE = "maintenance"
 CELERY_TASK_CREATE_MISSING_QUEUES = False
 CELERY_TASK_ROUTES = {

@@ -20,11 +20,11 @@ from django.db import transaction
 
 from apps.catalog.declarations import Declaration, Refusal, declare_signals, signal_types
 from apps.catalog.models import EnrolmentToken, Service, ServiceKey
-from apps.catalog.secrets import seal, unseal
 from apps.lib import ids
 from apps.lib.clock import now
 from apps.lib.conf import conf
 from apps.lib.problems import Unauthenticated, Unprocessable
+from apps.lib.sealing import seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -119,7 +119,7 @@ def find_key(key_id: str) -> SigningKey | None:
     row = valid.filter(key_id=key_id).first()
     if row is None:
         return None
-    return SigningKey(service=row.service, secret=unseal(bytes(row.secret), key_id=key_id))
+    return SigningKey(service=row.service, secret=unseal(bytes(row.secret), bound_to=_purpose(key_id)))
 
 
 def revoke(key_id: str) -> bool:
@@ -143,9 +143,13 @@ def _new_key(service: Service, signals: Sequence[Declaration]) -> Credentials:
     ServiceKey.objects.retire(service, now() + timedelta(seconds=conf.rotation_seconds))
     # The key signs as these ASCII characters, never as the bytes they stand for.
     key_id, key = f"key_{secrets.token_hex(12)}", ids.token()
-    sealed = seal(key.encode("ascii"), key_id=key_id)
+    sealed = seal(key.encode("ascii"), bound_to=_purpose(key_id))
     ServiceKey.objects.create(key_id=key_id, service=service, secret=sealed)
     return Credentials(service=service.name, key_id=key_id, key=key, refused=tuple(refused))
+
+
+def _purpose(key_id: str) -> str:
+    return f"service key {key_id}"
 
 
 def _hashed(token: str) -> str:

@@ -114,7 +114,11 @@ class SignalDetail(APIView):
         if signal is None:
             raise NotFound(f"There is no signal {signal_id}.")
         signal.matched = Cursor.objects.is_matched(signal.pk)
-        given = Delivery.objects.filter(signal_id=signal.pk).select_related("instance").defer("instance__snapshot")
+        given = (
+            Delivery.objects.filter(signal_id=signal.pk)
+            .select_related("instance")
+            .only("signal_id", "state", "seq", "created_at", "instance__public_id")
+        )
         signal.deliveries = list(given.order_by("pk")[: conf.page_limit])
         return Response(SignalDetailShape(signal).data)
 

@@ -25,7 +25,11 @@ class WaitList(APIView):
 
     @extend_schema(operation_id="list_waits", parameters=[*WAIT_FILTERS, *PAGE], responses=page_shape(ListedWaitShape))
     def get(self, request: Request) -> Response:
-        rows = self.filtered(request).select_related("instance__workflow").defer("instance__snapshot")
+        rows = (
+            self.filtered(request)
+            .select_related("instance__workflow")
+            .defer("instance__snapshot", "instance__result", "instance__error")
+        )
         items, following = page(rows, request.query_params, "id")
         return Response(envelope(ListedWaitShape(items, many=True).data, following))
 

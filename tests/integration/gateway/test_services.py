@@ -10,9 +10,9 @@ from django.test import Client
 
 from apps.accounts.models import Tenant
 from apps.catalog.models import EnrolmentToken, Service, ServiceKey, SignalType
-from apps.catalog.secrets import SecretUnreadable, seal, unseal
 from apps.catalog.services import Declaration, declare_signals, enrol, find_key, register
 from apps.lib import clock as engine_clock
+from apps.lib.sealing import SecretUnreadable, seal, unseal
 from tests.integration.gateway.callers import PAID, Signer, paid, refused
 
 URL = "/api/v1/services/register"
@@ -170,15 +170,15 @@ def test_a_workflow_file_outranks_services(orders: Signer, tenant: Tenant) -> No
 
 
 def test_a_sealed_secret_opens_with_the_ring_and_for_its_key_alone(settings: Any) -> None:
-    sealed = seal(b"secret", key_id="key_1")
+    sealed = seal(b"secret", bound_to="key_1")
     assert b"secret" not in sealed
     settings.ENCRYPTION_KEYS = (b"n" * 32, *settings.ENCRYPTION_KEYS)
-    assert unseal(sealed, key_id="key_1") == b"secret"
+    assert unseal(sealed, bound_to="key_1") == b"secret"
     with pytest.raises(SecretUnreadable, match="key_2"):
-        unseal(sealed, key_id="key_2")
+        unseal(sealed, bound_to="key_2")
     settings.ENCRYPTION_KEYS = (b"n" * 32,)
-    with pytest.raises(SecretUnreadable, match="enrol the service again"):
-        unseal(sealed, key_id="key_1")
+    with pytest.raises(SecretUnreadable, match="made anew"):
+        unseal(sealed, bound_to="key_1")
 
 
 def test_a_key_costs_one_query(orders: Signer, django_assert_num_queries: Any) -> None:
