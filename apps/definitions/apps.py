@@ -7,3 +7,7 @@ class DefinitionsConfig(AppConfig):
     name = "apps.definitions"
     label = "wf_definitions"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        # Importing them registers the checks.
+        from apps.definitions import checks  # noqa: F401, PLC0415

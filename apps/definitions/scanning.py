@@ -56,7 +56,8 @@ def workflows(module: ModuleType) -> Iterator[type[Workflow]]:
     """The workflow classes that the module itself defines."""
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, Workflow) and value.__module__ == module.__name__:
-            yield value
+            if not value.__resumable__.abstract:
+                yield value
 
 
 def found(each: type[Workflow], content: Content, path: str) -> Found:

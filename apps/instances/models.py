@@ -40,7 +40,7 @@ class Instance(models.Model):
     alone = models.BooleanField(default=False, help_text="claimed by itself: a worker died with it in its batch")
     retry_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(default=now, help_text="when what started it was received")
-    started_signal = models.BigIntegerField(default=0, help_text="the signal that started it, 0 for the API")
+    started_signal = models.BigIntegerField(default=0, help_text="the signal that started it; by the API the last one before")
     updated_at = models.DateTimeField(default=now)
     ended_at = models.DateTimeField(null=True)
 

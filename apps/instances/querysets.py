@@ -35,9 +35,10 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         changed = self.filter(pk=pk, revision=revision)
         return changed.update(revision=revision + 1, updated_at=now(), **changes) == 1
 
-    def move(self, ids: Collection[int], frm: Iterable[Status], to: Status, **changes: Any) -> int:
-        """Bring those of `ids` that are in one of `frm` to `to`; how many were."""
-        return self.filter(pk__in=ids, status__in=list(frm)).update(status=to, updated_at=now(), **changes)
+    def wake(self, ids: Collection[int], frm: Iterable[Status]) -> int:
+        """Let those of `ids` that are in one of `frm` take turns again; how many were."""
+        began = models.Case(models.When(snapshot="", then=models.Value(Status.RUNNING)), default=models.Value(Status.WAITING))
+        return self.filter(pk__in=ids, status__in=list(frm)).update(status=began, retry_at=None, updated_at=now())
 
     def due_for_retry(self, moment: datetime, limit: int) -> list[int]:
         """Ids of steps whose next try is due, the longest due first; locked, those locked elsewhere left out."""

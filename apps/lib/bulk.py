@@ -39,34 +39,48 @@ def allocate(model: type[models.Model], count: int) -> list[int]:
         return list(range(first, first + count))
 
 
-def insert(model: type[models.Model], names: Sequence[str], rows: Iterable[Row]) -> None:
-    """Insert the rows; `names` are the columns, all that have no default in the database."""
+def insert(model: type[models.Model], names: Sequence[str], rows: Iterable[Row], conflict: str = "") -> None:
+    """Insert the rows; `names` are the columns, all that have no default in the database.
+
+    `conflict` is an ON CONFLICT clause. COPY knows none, so on PostgreSQL such rows come from arrays.
+    """
     rows = list(rows)
     if not rows:
         return
     table = quote(model._meta.db_table)
     columns = ", ".join(quote(name) for name in names)
     with connection.cursor() as cursor:
-        if is_postgres():
+        if not is_postgres():
+            marks = ", ".join(["%s"] * len(names))
+            values = [[plain(value) for value in row] for row in rows]
+            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks}) {conflict}", values)
+        elif conflict:
+            arrays, values = as_arrays(model, names, rows)
+            cursor.execute(f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) {conflict}", values)
+        else:
             with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
                 for row in rows:
                     copy.write_row(row)
-            return
-        marks = ", ".join(["%s"] * len(names))
-        cursor.executemany(
-            f"INSERT INTO {table} ({columns}) VALUES ({marks})", [[plain(value) for value in row] for row in rows]
-        )
 
 
 def update(model: type[models.Model], keys: Sequence[str], names: Sequence[str], rows: Iterable[Row]) -> int:
-    """Set the columns `names` where the columns `keys` are equal; each row has the keys first. How many rows changed."""
+    """Set the columns `names` where the columns `keys` are equal; each row has the keys first. How many rows changed.
+
+    A column may be both: what it was, and what it becomes.
+    """
     rows = list(rows)
     if not rows:
         return 0
     table = quote(model._meta.db_table)
     with connection.cursor() as cursor:
         if is_postgres():
-            cursor.execute(*from_arrays(model, table, keys, names, rows))
+            arrays, values = as_arrays(model, [*keys, *names], rows)
+            olds, news = [f"k{place}" for place in range(len(keys))], [f"v{place}" for place in range(len(names))]
+            assigned = ", ".join(f"{quote(name)} = u.{new}" for name, new in zip(names, news, strict=True))
+            demanded = " AND ".join(f"t.{quote(name)} = u.{old}" for name, old in zip(keys, olds, strict=True))
+            given = ", ".join([*olds, *news])
+            sql = f"UPDATE {table} t SET {assigned} FROM unnest({arrays}) AS u ({given}) WHERE {demanded}"
+            cursor.execute(sql, values)
             return cursor.rowcount
         assigned = ", ".join(f"{quote(name)} = %s" for name in names)
         demanded = " AND ".join(f"{quote(name)} = %s" for name in keys)
@@ -75,16 +89,12 @@ def update(model: type[models.Model], keys: Sequence[str], names: Sequence[str],
         return cursor.rowcount
 
 
-def from_arrays(
-    model: type[models.Model], table: str, keys: Sequence[str], names: Sequence[str], rows: list[Row]
+def as_arrays(
+    model: type[models.Model], names: Sequence[str], rows: Sequence[Row]
 ) -> tuple[str, list[list[Any]]]:
-    columns = [*keys, *names]
-    arrays = ", ".join(f"%s::{column_type(model, name)}[]" for name in columns)
-    assigned = ", ".join(f"{quote(name)} = u.{quote(name)}" for name in names)
-    demanded = " AND ".join(f"t.{quote(name)} = u.{quote(name)}" for name in keys)
-    given = ", ".join(quote(name) for name in columns)
-    sql = f"UPDATE {table} t SET {assigned} FROM unnest({arrays}) AS u ({given}) WHERE {demanded}"
-    return sql, [list(values) for values in zip(*rows, strict=True)]
+    """A parameter for each column, cast to an array of its type, and the values turned from rows to columns."""
+    arrays = ", ".join(f"%s::{column_type(model, name)}[]" for name in names)
+    return arrays, [list(values) for values in zip(*rows, strict=True)]
 
 
 @cache

@@ -53,7 +53,8 @@ class SignalKey(models.Model):
     service = models.ForeignKey(Service, models.PROTECT, db_index=False, db_constraint=False, related_name="+")
     uid = models.CharField(max_length=200)
     digest = models.BinaryField(max_length=16)
-    signal_id = models.BigIntegerField()
+    signal_id = models.BigIntegerField(help_text="the signal, 0 when the uid started an instance by the API")
+    instance_id = models.BigIntegerField(null=True, help_text="the instance that the uid started")
     received_at = models.DateTimeField(default=now)
 
     objects = SignalKeyQuerySet.as_manager()

@@ -5,7 +5,7 @@
    greater id. Without it a slow transaction would put a signal behind the cursor that has passed it, and it would
    never be matched. Per-signal "matched" flags were the alternative; they cost an update and a dead row each.
 2. look for the uids: the same body again is a duplicate, another body a conflict;
-3. store signals and their keys, and ring for matching.
+3. store signals and their keys, with times that never fall along the log, and ring for matching.
 """
 
 from __future__ import annotations
@@ -107,7 +107,7 @@ def sort(items: Sequence[Item], digests: Sequence[bytes], known: dict[str, bytes
 
 
 def store(service: Service, fresh: Iterable[tuple[Item, bytes]]) -> None:
-    fresh, moment = list(fresh), now()
+    fresh, moment = list(fresh), next_moment()
     ids = bulk.allocate(Signal, len(fresh))
     signals, keys = [], []
     for pk, (item, body) in zip(ids, fresh, strict=True):
@@ -118,3 +118,9 @@ def store(service: Service, fresh: Iterable[tuple[Item, bytes]]) -> None:
         keys.append((service.pk, item.uid, body, pk, moment))
     bulk.insert(Signal, SIGNAL_COLUMNS, signals)
     bulk.insert(SignalKey, KEY_COLUMNS, keys)
+
+
+def next_moment() -> datetime:
+    """Now, or the last signal's moment where another host's clock was ahead: times in the log never fall."""
+    last = Signal.objects.order_by("-pk").values_list("received_at", flat=True).first()
+    return max(now(), last) if last else now()

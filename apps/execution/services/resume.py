@@ -1,0 +1,157 @@
+"""Steps the instances for which something has come.
+
+`resume`:
+1. in a short transaction: pick a batch of instances with something to apply and write the claim (`claims`);
+2. in one transaction: lock the claim and the instances, load, take the turns in memory (`turns`), write everything by
+   the batch: what was consumed, the state, the new waits, the history, and what the new waits owe (`look_back`);
+3. look back for the new waits.
+
+Where a step fails, its instance keeps its earlier turns of the batch and is tried again later or quarantined; the
+others of its batch are not concerned. An instance that is marked `alone` is stepped in a batch of one.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import structlog
+from django.db import transaction
+
+from apps.definitions.artifacts import Unloadable
+from apps.definitions.programs import program
+from apps.execution import turns
+from apps.execution.rows import Changes, InstanceRow, Loaded
+from apps.execution.saving import collect, fault_of
+from apps.execution.services import claims, look_back
+from apps.execution.store import store
+from apps.instances.statuses import ACTIVE, ENDED
+from apps.lib.clock import now
+from apps.lib.conf import conf
+from apps.lib.doorbell import ring
+from resumable.kernel import StepError
+
+log = structlog.get_logger(__name__)
+
+#: Signals that one batch applies, as a multiple of its instances; the rest stays for the next.
+DELIVERIES = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resumed:
+    """What one call did. `more` says that the batch was full."""
+
+    instances: int = 0
+    turns: int = 0
+    more: bool = False
+
+
+class Round:
+    """Where this process's last batch ended: the next begins there, so that no instance is passed over for ever."""
+
+    def __init__(self) -> None:
+        self.after = 0
+
+    def pick(self, limit: int) -> list[int]:
+        ids = store().runnable(now(), self.after, limit)
+        if not ids and self.after:
+            ids = store().runnable(now(), 0, limit)
+        self.after = ids[-1] if len(ids) == limit else 0
+        return ids
+
+
+_round = Round()
+
+
+def resume(limit: int | None = None) -> Resumed:
+    """Step one batch, and one instance that must be alone if there is any."""
+    size = limit or conf.resume_batch
+    batch = claim(lambda: _round.pick(size))
+    taken = step(batch)
+    alone = claim(pick_alone)
+    taken += step(alone)
+    more = len(batch.ids) == size or bool(alone.ids)
+    if more:
+        ring("instances.resume")
+    look_back.settle()
+    return Resumed(instances=len(batch.ids) + len(alone.ids), turns=taken, more=more)
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """Instances that this worker is about to step, and the claim that says so."""
+
+    ids: Sequence[int]
+    token: UUID | None
+
+
+def claim(pick: Callable[[], Sequence[int]]) -> Claimed:
+    """Picked and claimed in one transaction, so that what is locked while picking is claimed by nobody else."""
+    with transaction.atomic():
+        ids = pick()
+        return Claimed(ids, claims.take(ids) if ids else None)
+
+
+def pick_alone() -> Sequence[int]:
+    found = store().runnable_alone(now())
+    return [] if found is None else [found]
+
+
+def step(claimed: Claimed) -> int:
+    """Step the claimed instances; how many history entries came of it."""
+    if claimed.token is None:
+        return 0
+    with claims.holding(claimed.token):
+        loaded = store().load(claimed.ids, DELIVERIES * max(len(claimed.ids), conf.resume_batch))
+        moment = now()
+        changes = changed(loaded, moment)
+        store().save(changes, moment)
+    return len(changes.history)
+
+
+def changed(loaded: Loaded, moment: datetime) -> Changes:
+    """Take the turns of a batch in memory."""
+    stepped = []
+    held, idle = [], []
+    for row in loaded.instances:
+        if row.status in ACTIVE:
+            stepped.append(stepped_instance(row, loaded, moment))
+        elif row.status in ENDED:
+            idle.append(row)
+        else:
+            held.append(row.id)
+    changes = collect(stepped, moment)
+    changes.held += held
+    discard(changes, idle, loaded)
+    return changes
+
+
+def stepped_instance(row: InstanceRow, loaded: Loaded, moment: datetime) -> turns.Instance:
+    instance = turns.Instance.of(row, loaded.waits.get(row.id, []))
+    work = turns.Work(loaded.deliveries.get(row.id, []), loaded.instructions.get(row.id, []))
+    try:
+        turns.apply(instance, program(row.version_id), work, moment)
+    except Unloadable as error:
+        instance.fault = StepError(error, str(error), "transient")
+    if instance.fault is not None:
+        log.warning("step.failed", **fault_of(instance))
+    return instance
+
+
+def discard(changes: Changes, ended: Sequence[InstanceRow], loaded: Loaded) -> None:
+    """What comes for an instance that has ended is declined."""
+    for row in ended:
+        given = loaded.deliveries.get(row.id, [])
+        changes.consumed += [(each.id, "declined", None) for each in given]
+        changes.done += [each.id for each in loaded.instructions.get(row.id, [])]
+        offers = changes.owed.setdefault("offers", [])
+        offers += [[each.signal_id, row.workflow_id] for each in given]
+
+
+def drain(most: int) -> int:
+    """Step batches until nothing is runnable, at most so many; how many turns were taken."""
+    done = itertools.takewhile(lambda each: each.instances, (resume() for _ in range(most)))
+    return sum(each.turns for each in done)

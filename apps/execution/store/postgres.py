@@ -1,0 +1,46 @@
+"""The store on PostgreSQL: what the portable one does in several statements or a wide one is one exact join here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.db import connection
+
+from apps.execution.rows import Candidate, DeliveryRow, Probe
+from apps.execution.store.portable import PortableStore
+from apps.lib.jsontext import decode
+
+SQL = Path(__file__).parent.parent / "sql"
+
+
+class PostgresStore(PortableStore):
+    def candidates(self, probes: Sequence[Probe], after: int, limit: int) -> list[Candidate]:
+        if not probes:
+            return []
+        indexes, templates, hashes = (list(column) for column in zip(*probes, strict=True))
+        rows = run("candidates", indexes=indexes, templates=templates, hashes=hashes, after=after, limit=limit)
+        return [
+            Candidate(index, wait, instance, template, decode(criteria), since_at, since_signal)
+            for index, wait, instance, template, criteria, since_at, since_signal in rows
+        ]
+
+    def runnable(self, moment: datetime, after: int, limit: int) -> list[int]:
+        return [row[0] for row in run("runnable", moment=moment, after=after, limit=limit)]
+
+    def _deliveries(self, ids: Sequence[int], limit: int) -> list[DeliveryRow]:
+        return [DeliveryRow._make(row) for row in run("deliveries", ids=list(ids), limit=limit)]
+
+
+def run(name: str, **values: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(statement(name), values)
+        return cursor.fetchall()
+
+
+@cache
+def statement(name: str) -> str:
+    return (SQL / f"{name}.sql").read_text()
