@@ -52,5 +52,6 @@ class ReadOnly(Admin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         rows = super().get_queryset(request)
-        is_list = request.resolver_match is not None and request.resolver_match.url_name.endswith("_changelist")
+        match = request.resolver_match
+        is_list = match is not None and (match.url_name or "").endswith("_changelist")
         return rows.defer(*self.large) if is_list else rows

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from django.http import QueryDict
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+# `$` would let a line feed through at the end.
+Uid = Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,200}\Z")]
 
 
 def text(query: QueryDict, name: str) -> str | None:

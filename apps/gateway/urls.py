@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from apps.gateway.views import health, instances, services, signals, waits, workflows
+from apps.gateway.views import health, instances, services, signals, starts, waits, workflows
 
 
 class NameConverter(StringConverter):
@@ -36,6 +36,7 @@ API: list[URLPattern | URLResolver] = [
     path("signals", signals.Signals.as_view()),
     path("signals/<int:signal_id>", signals.SignalDetail.as_view()),
     path("workflows", workflows.WorkflowList.as_view()),
+    path("workflows/<name:name>/start", starts.Start.as_view()),
     path("instances", instances.InstanceList.as_view()),
     path("instances/<uuid:instance_id>", instances.InstanceDetail.as_view()),
     path("instances/<uuid:instance_id>/", include(INSTANCE)),

@@ -6,7 +6,6 @@ body, signature, encoding, JSON, number of items. Then each item stands for itse
 
 from __future__ import annotations
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,6 +20,7 @@ from apps.catalog.services import signal_types
 from apps.gateway import bodies, parameters
 from apps.gateway.openapi import PAGE, SIGNAL_FILTERS, SIGNED, page_shape
 from apps.gateway.pages import envelope, page
+from apps.gateway.parameters import Instant, Uid
 from apps.gateway.people import tenant
 from apps.gateway.problems import MalformedBody, TooManyItems
 from apps.gateway.representations import PushAnswer, PushBody, SignalDetailShape, SignalShape
@@ -67,12 +67,12 @@ BY_CODE: dict[str, type[Problem]] = {
 
 
 class PushedItem(msgspec.Struct, frozen=True):
-    """One item as the wire has it. `$` would let a line feed through at the end, so the pattern ends with \\Z."""
+    """One item as the wire has it."""
 
-    uid: Annotated[str, msgspec.Meta(pattern=r"^[!-~]{1,200}\Z")]
+    uid: Uid
     name: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
     payload: Any
-    occurred_at: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+    occurred_at: Instant | None = None
     correlation_id: Annotated[str, msgspec.Meta(max_length=200)] | None = None
 
 

@@ -50,7 +50,7 @@ class Verb(APIView):
     def post(self, request: Request, instance_id: UUID) -> Response:
         instance = found(tenant(request), instance_id)
         try:
-            said = msgspec.convert(request.data or {}, self.said)
+            said = msgspec.convert(request.data, self.said)
         except msgspec.ValidationError as error:
             raise InvalidBody(f"{error}.") from None
         self.act(instance.pk, person(request).get_username(), said)
