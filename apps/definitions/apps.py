@@ -10,4 +10,4 @@ class DefinitionsConfig(AppConfig):
 
     def ready(self) -> None:
         # Importing them registers the checks.
-        from apps.definitions import checks  # noqa: F401, PLC0415
+        from apps.definitions import checks  # noqa: F401

@@ -138,7 +138,7 @@ class Loader(importlib.abc.ExecutionLoader):
         # Without a modification time linecache never asks the disk about it.
         linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
         vars(module)["__builtins__"] = dict(self.package.builtins)
-        exec(compile(source, file, "exec", dont_inherit=True), vars(module))
+        exec(compile(source, file, "exec", dont_inherit=True), vars(module))  # noqa: S102 - what importing is
 
 
 def unloadable(error: BaseException) -> Unloadable:

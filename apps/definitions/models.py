@@ -38,9 +38,7 @@ class Workflow(models.Model):
     tenant = models.ForeignKey(Tenant, models.PROTECT, db_index=False, related_name="+")
     name = models.CharField(max_length=200)
     doc = models.TextField(blank=True, default="")
-    version = models.ForeignKey(
-        "wf_definitions.Version", models.PROTECT, null=True, db_index=False, related_name="+"
-    )
+    version = models.ForeignKey("wf_definitions.Version", models.PROTECT, null=True, db_index=False, related_name="+")
     status = models.CharField(max_length=10, choices=WorkflowStatus.choices, default=WorkflowStatus.ACTIVE)
     created_at = models.DateTimeField(default=now, editable=False)
 

@@ -37,8 +37,10 @@ class VersionQuerySet(models.QuerySet["Version"]):
     def supersede(self, workflow_id: int, by: int) -> int:
         """Let new instances of the workflow use `by` alone."""
         self.filter(pk=by).update(status=VersionStatus.ACTIVE)
-        return self.filter(workflow_id=workflow_id, status=VersionStatus.ACTIVE).exclude(pk=by).update(
-            status=VersionStatus.SUPERSEDED
+        return (
+            self.filter(workflow_id=workflow_id, status=VersionStatus.ACTIVE)
+            .exclude(pk=by)
+            .update(status=VersionStatus.SUPERSEDED)
         )
 
 

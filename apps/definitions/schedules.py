@@ -32,7 +32,7 @@ def set_schedule(workflow: Workflow, schedule: str | timedelta | None) -> None:
         return
     # The first interval ends one interval after the deployment, so beat must take the deployment for a run.
     row.last_run_at = now()
-    row.kwargs = encode({"workflow": workflow.pk}) 
+    row.kwargs = encode({"workflow": workflow.pk})
     row.enabled = True
     row.interval = row.crontab = None
     for field, value in times.items():
@@ -57,7 +57,9 @@ def interval(length: timedelta) -> dict[str, Any]:
 def crontab(text: str) -> dict[str, Any]:
     parts = text.split()
     if len(parts) != len(CRON_FIELDS):
-        raise ValueError(f"the schedule {text!r} has {len(parts)} fields, a crontab has 5: minute hour day month weekday")
+        raise ValueError(
+            f"the schedule {text!r} has {len(parts)} fields, a crontab has 5: minute hour day month weekday"
+        )
     times = dict(zip(CRON_FIELDS, parts, strict=True))
     row = CrontabSchedule(**times, timezone="UTC")
     try:

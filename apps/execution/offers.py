@@ -145,9 +145,9 @@ def matching(batch: Batch, candidates: Sequence[Candidate]) -> dict[int, dict[in
     """By signal and workflow, the instances with a wait that wants the signal; longest-waiting first, each once."""
     found: dict[int, dict[int, dict[int, None]]] = defaultdict(lambda: defaultdict(dict))
     for each in candidates:
-        signal = batch.signals[each.index]
-        if each.since.before(signal) and Criteria.decode(each.criteria).matches(batch.payloads[each.index]):
-            found[each.index][batch.workflows[each.template_id]].setdefault(each.instance_id)
+        signal = batch.signals[each.place]
+        if each.since.before(signal) and Criteria.decode(each.criteria).matches(batch.payloads[each.place]):
+            found[each.place][batch.workflows[each.template_id]].setdefault(each.instance_id)
     return {index: {workflow: list(each) for workflow, each in by.items()} for index, by in found.items()}
 
 

@@ -27,9 +27,9 @@ class SignalRow(NamedTuple):
 
 
 class Probe(NamedTuple):
-    """The match key of one signal under one template. `index` is the signal's place in its batch."""
+    """The match key of one signal under one template. `place` is the signal's place in its batch."""
 
-    index: int
+    place: int
     template_id: int
     key_hash: int
 
@@ -37,7 +37,7 @@ class Probe(NamedTuple):
 class Candidate(NamedTuple):
     """An open wait whose key equals a signal's."""
 
-    index: int
+    place: int
     wait_id: int
     instance_id: int
     template_id: int

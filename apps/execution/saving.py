@@ -14,7 +14,6 @@ from apps.execution.turns import Instance, Opened
 from apps.instances.statuses import ENDED, Status
 from apps.lib.jsontext import encode
 from apps.signals.statuses import Given
-from apps.waits.statuses import Kind
 from resumable.faults import next_try
 
 #: What a row keeps of a traceback: its end, where the error is.
@@ -41,7 +40,7 @@ def collect(stepped: Sequence[Instance], moment: datetime) -> Changes:
 
 
 def signal_waits(instance: Instance) -> list[Opened]:
-    return [each for each in instance.opened.values() if each.wait.kind == Kind.SIGNAL]
+    return [each for each in instance.opened.values() if each.wait.kind == "signal"]
 
 
 def shape(instance: Instance, opened: Opened) -> Shape:
@@ -73,13 +72,21 @@ def fail(instance: Instance, changes: Changes, moment: datetime) -> None:
     """The failed step is tried again after a while, or its instance is quarantined (rule 9)."""
     assert instance.fault is not None
     attempts = 1 if instance.entries else instance.row.attempts + 1
-    delay = next_try(instance.fault.fault, attempts, random.random())
+    delay = next_try(instance.fault.fault, attempts, random.random())  # noqa: S311 - jitter
     status = Status.QUARANTINED if delay is None else Status.RETRYING
     error = storable(instance.fault.traceback[-LONGEST_ERROR:])
     instance.revision += 1
     retry_at = None if delay is None else moment + delay
     detail = {"fault": instance.fault.fault, "attempts": attempts, "error": storable(str(instance.fault))}
-    line = (instance.row.id, instance.revision, status.value, moment, encode(detail), state(instance), instance.snapshot)
+    line = (
+        instance.row.id,
+        instance.revision,
+        status.value,
+        moment,
+        encode(detail),
+        state(instance),
+        instance.snapshot,
+    )
     changes.history.append(line)
     changes.held.append(instance.row.id)
     changes.instances.append(
@@ -108,7 +115,7 @@ def entry(instance: Instance, line: Any, moment: datetime) -> tuple[Any, ...]:
 
 def wait_row(instance: Instance, opened: Opened, templates: dict[Shape, int], moment: datetime) -> tuple[Any, ...]:
     wait = opened.wait
-    is_signal = wait.kind == Kind.SIGNAL
+    is_signal = wait.kind == "signal"
     return (
         instance.row.id, wait.number, wait.kind, templates[shape(instance, opened)] if is_signal else None,
         wait.key_hash if is_signal else 0, wait.signal or "", encode(wait.criteria) if is_signal else None,

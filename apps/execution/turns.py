@@ -164,9 +164,7 @@ def cancel_unbegun(instance: Instance, told: InstructionRow) -> None:
     """Nothing of it ran, so there is nothing to unwind."""
     instance.status = Status.CANCELLED.value
     instance.revision += 1
-    instance.entries.append(
-        Entry(seq=instance.revision, kind="cancel", detail=said(told), state={}, snapshot="")
-    )
+    instance.entries.append(Entry(seq=instance.revision, kind="cancel", detail=said(told), state={}, snapshot=""))
 
 
 def begin(instance: Instance, program: Program, work: Work, now: datetime) -> None:
@@ -262,7 +260,13 @@ def read(program: Program, given: DeliveryRow) -> Any:
 
 
 def turn(
-    instance: Instance, program: Program, event: Event, began: Position, kind: str, detail: dict[str, Any], now: datetime
+    instance: Instance,
+    program: Program,
+    event: Event,
+    began: Position,
+    kind: str,
+    detail: dict[str, Any],
+    now: datetime,
 ) -> None:
     """One turn and its history entry. Raises StepError, and then nothing of the turn is kept."""
     instance.began = began
@@ -273,7 +277,7 @@ def turn(
     for each in done.opened:
         instance.opened[each.number] = Opened(each, since(instance, each, began))
     end(instance, event, done)
-    detail = {**detail, "at": began.at, "after": began.signal} 
+    detail = {**detail, "at": began.at, "after": began.signal}
     instance.entries.append(
         Entry(seq=instance.revision, kind=kind, detail=detail, state=done.state, snapshot=done.snapshot)
     )

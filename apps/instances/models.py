@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
-
 from django.db import models
 from django.db.models import F, Q
 
@@ -28,7 +26,9 @@ class Instance(models.Model):
     workflow = models.ForeignKey(Workflow, models.PROTECT, db_index=False, db_constraint=False, related_name="+")
     version = models.ForeignKey(Version, models.PROTECT, db_index=False, db_constraint=False, related_name="+")
     key = models.TextField(blank=True, default="")
-    live_key = models.TextField(null=True, help_text="the key while the instance has not ended")
+    live_key = models.TextField(  # noqa: DJ001 - NULLs differ, so ended instances share a key
+        null=True, help_text="the key while the instance has not ended"
+    )
     status = models.CharField(max_length=11, choices=Status.choices, default=Status.RUNNING)
     revision = models.PositiveIntegerField(default=0)
     snapshot = models.TextField(blank=True, default="")
@@ -40,7 +40,9 @@ class Instance(models.Model):
     alone = models.BooleanField(default=False, help_text="claimed by itself: a worker died with it in its batch")
     retry_at = models.DateTimeField(null=True)
     started_at = models.DateTimeField(default=now, help_text="when what started it was received")
-    started_signal = models.BigIntegerField(default=0, help_text="the signal that started it; by the API the last one before")
+    started_signal = models.BigIntegerField(
+        default=0, help_text="the signal that started it; by the API the last one before"
+    )
     updated_at = models.DateTimeField(default=now)
     ended_at = models.DateTimeField(null=True)
 
@@ -120,9 +122,7 @@ class History(models.Model):
     across them by the compare-and-swap on the instance's revision.
     """
 
-    instance = models.ForeignKey(
-        Instance, models.CASCADE, db_index=False, db_constraint=False, related_name="history"
-    )
+    instance = models.ForeignKey(Instance, models.CASCADE, db_index=False, db_constraint=False, related_name="history")
     seq = models.PositiveIntegerField()
     kind = models.CharField(max_length=20)
     at = models.DateTimeField(default=now)
@@ -147,7 +147,7 @@ class History(models.Model):
 class Claim(models.Model):
     """The instances a worker is stepping. Its lock is held by the stepping transaction, so a row nobody holds is a dead worker's."""
 
-    token = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    token = models.UUIDField(primary_key=True, default=uuid7, editable=False)
     instance_ids = JsonTextField()
     # Reader: the sweep takes claims by age. The table holds one row for each busy worker, so it needs no index.
     started_at = models.DateTimeField(default=now)

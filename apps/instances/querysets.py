@@ -37,7 +37,9 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
 
     def wake(self, ids: Collection[int], frm: Iterable[Status]) -> int:
         """Let those of `ids` that are in one of `frm` take turns again; how many were."""
-        began = models.Case(models.When(snapshot="", then=models.Value(Status.RUNNING)), default=models.Value(Status.WAITING))
+        began = models.Case(
+            models.When(snapshot="", then=models.Value(Status.RUNNING)), default=models.Value(Status.WAITING)
+        )
         return self.filter(pk__in=ids, status__in=list(frm)).update(status=began, retry_at=None, updated_at=now())
 
     def due_for_retry(self, moment: datetime, limit: int) -> list[int]:

@@ -26,6 +26,7 @@ PAUSABLE = (*ACTIVE, Status.RETRYING)
 RESUMABLE = (Status.PAUSED,)
 RETRYABLE = (Status.RETRYING, Status.QUARANTINED)
 CANCELLABLE = LIVE
+REWINDABLE = (*LIVE, *ENDED)
 
 
 class Asked(models.TextChoices):

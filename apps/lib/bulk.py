@@ -53,10 +53,10 @@ def insert(model: type[models.Model], names: Sequence[str], rows: Iterable[Row],
         if not is_postgres():
             marks = ", ".join(["%s"] * len(names))
             values = [[plain(value) for value in row] for row in rows]
-            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks}) {conflict}", values)
+            cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks}) {conflict}", values)  # noqa: S608 - names of columns
         elif conflict:
             arrays, values = as_arrays(model, names, rows)
-            cursor.execute(f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) {conflict}", values)
+            cursor.execute(f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) {conflict}", values)  # noqa: S608 - names of columns
         else:
             with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
                 for row in rows:
@@ -79,19 +79,17 @@ def update(model: type[models.Model], keys: Sequence[str], names: Sequence[str],
             assigned = ", ".join(f"{quote(name)} = u.{new}" for name, new in zip(names, news, strict=True))
             demanded = " AND ".join(f"t.{quote(name)} = u.{old}" for name, old in zip(keys, olds, strict=True))
             given = ", ".join([*olds, *news])
-            sql = f"UPDATE {table} t SET {assigned} FROM unnest({arrays}) AS u ({given}) WHERE {demanded}"
+            sql = f"UPDATE {table} t SET {assigned} FROM unnest({arrays}) AS u ({given}) WHERE {demanded}"  # noqa: S608 - names of columns
             cursor.execute(sql, values)
-            return cursor.rowcount
+            return int(cursor.rowcount)
         assigned = ", ".join(f"{quote(name)} = %s" for name in names)
         demanded = " AND ".join(f"{quote(name)} = %s" for name in keys)
         values = [[plain(value) for value in (*row[len(keys) :], *row[: len(keys)])] for row in rows]
-        cursor.executemany(f"UPDATE {table} SET {assigned} WHERE {demanded}", values)
-        return cursor.rowcount
+        cursor.executemany(f"UPDATE {table} SET {assigned} WHERE {demanded}", values)  # noqa: S608 - names of columns
+        return int(cursor.rowcount)
 
 
-def as_arrays(
-    model: type[models.Model], names: Sequence[str], rows: Sequence[Row]
-) -> tuple[str, list[list[Any]]]:
+def as_arrays(model: type[models.Model], names: Sequence[str], rows: Sequence[Row]) -> tuple[str, list[list[Any]]]:
     """A parameter for each column, cast to an array of its type, and the values turned from rows to columns."""
     arrays = ", ".join(f"%s::{column_type(model, name)}[]" for name in names)
     return arrays, [list(values) for values in zip(*rows, strict=True)]

@@ -12,7 +12,8 @@ import msgspec
 from django.db import models
 
 if TYPE_CHECKING:
-    Text = models.TextField[Any, Any]
+    # To a type checker it is what it behaves like.
+    Text = models.JSONField[Any, Any]
 else:
     Text = models.TextField
 

@@ -21,8 +21,8 @@ import structlog
 from django.db import DatabaseError, transaction
 from django.db.models import F
 
-from apps.execution.recording import record
 from apps.execution.holding import hold
+from apps.execution.recording import record
 from apps.instances.models import Claim, Instance
 from apps.instances.statuses import LIVE, Status
 from apps.lib.clock import now

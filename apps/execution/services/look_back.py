@@ -194,7 +194,7 @@ def offer(signals: Sequence[SignalRow], concerned: dict[int, set[int]]) -> bool:
     candidates = [
         each
         for each in store().candidates(offers.probes(batch, len(signals)), 0, conf.fanout_page)
-        if (signals[each.index].signal_id, each.instance_id) not in before
+        if (signals[each.place].signal_id, each.instance_id) not in before
     ]
     decision = offers.decide(batch, len(signals), candidates, given=offers.given_before(concerned))
     decision.only(concerned)

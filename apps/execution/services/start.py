@@ -131,12 +131,13 @@ def repeated(request: Request) -> Started | None:
 def create(workflow: Workflow, args: Arguments, key: str | None, request: Request | None) -> Started:
     # Read before the row exists: signals that are in the log already came before the instance.
     position = log.end()
+    assert workflow.version is not None
     try:
         with transaction.atomic():
             instance = Instance.objects.create(
                 tenant_id=workflow.tenant_id,
                 workflow=workflow,
-                version_id=workflow.version_id,
+                version=workflow.version,
                 key=key or "",
                 live_key=key or None,
                 started_at=now(),

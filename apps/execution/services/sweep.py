@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from apps.execution.services import claims, look_back, match, timers
-from apps.lib.doorbell import ring
 from apps.instances.models import Instruction
+from apps.lib.doorbell import ring
 from apps.signals.models import Delivery
 from apps.signals.statuses import Given
 from apps.waits.models import LookBack

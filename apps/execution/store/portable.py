@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from django.db.models import Q
 
+from apps.execution.holding import hold
 from apps.execution.rows import (
     Candidate,
     Changes,
@@ -21,14 +22,12 @@ from apps.execution.rows import (
     SignalRow,
     WaitRow,
 )
-from apps.execution.holding import hold
 from apps.execution.store.base import LostRace, Pair, Store
 from apps.instances.models import History, Instance, Instruction
 from apps.instances.statuses import Status
 from apps.lib import bulk
 from apps.lib.clock import now
 from apps.lib.ids import uuid7
-from apps.lib.jsontext import encode
 from apps.signals.models import Delivery, Signal
 from apps.signals.statuses import Given
 from apps.waits.models import LookBack, Wait
@@ -53,9 +52,7 @@ DELIVERY_COLUMNS = ("signal_id", "instance_id", "state", "seq", "created_at")
 
 ONCE = "ON CONFLICT DO NOTHING"
 #: Only what was declined: a signal that the instance consumed is never seen by it again.
-ONCE_MORE = (
-    "ON CONFLICT (signal_id, instance_id) DO UPDATE SET state = 'ready' WHERE wf_delivery.state = 'declined'"
-)
+ONCE_MORE = "ON CONFLICT (signal_id, instance_id) DO UPDATE SET state = 'ready' WHERE wf_delivery.state = 'declined'"
 
 Row = TypeVar("Row", DeliveryRow, WaitRow, InstructionRow)
 
@@ -69,8 +66,10 @@ class PortableStore(Store):
     def candidates(self, probes: Sequence[Probe], after: int, limit: int) -> list[Candidate]:
         by_key: dict[tuple[int, int], list[int]] = defaultdict(list)
         for probe in probes:
-            by_key[probe.template_id, probe.key_hash].append(probe.index)
-        wanted = Q(template_id__in={each[0] for each in by_key}, key_hash__in={each[1] for each in by_key}, pk__gt=after)
+            by_key[probe.template_id, probe.key_hash].append(probe.place)
+        wanted = Q(
+            template_id__in={each[0] for each in by_key}, key_hash__in={each[1] for each in by_key}, pk__gt=after
+        )
         names = ("pk", "instance_id", "template_id", "key_hash", "criteria", "since_at", "since_signal")
         # Templates and hashes are crossed here and sorted out below: equal hashes of two shapes are rare.
         rows = Wait.objects.filter(wanted).order_by("pk").values_list(*names)[:limit]
@@ -79,7 +78,7 @@ class PortableStore(Store):
             for pk, instance, template, hashed, criteria, since_at, since_signal in rows
             for index in by_key.get((template, hashed), ())
         ]
-        return sorted(found, key=lambda each: (each.index, each.wait_id))[:limit]
+        return sorted(found, key=lambda each: (each.place, each.wait_id))[:limit]
 
     def create(self, wanted: Sequence[NewInstance]) -> list[int | None]:
         ids = bulk.allocate(Instance, len(wanted))

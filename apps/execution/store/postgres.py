@@ -38,7 +38,7 @@ class PostgresStore(PortableStore):
 def run(name: str, **values: Any) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(statement(name), values)
-        return cursor.fetchall()
+        return list(cursor.fetchall())
 
 
 @cache

@@ -8,7 +8,9 @@ from apps.definitions.services import scan
 
 
 class Command(BaseCommand):
-    help = "Deploys the workflow files of WORKFLOW_PATHS. A file that does not load is reported; the others are deployed."
+    help = (
+        "Deploys the workflow files of WORKFLOW_PATHS. A file that does not load is reported; the others are deployed."
+    )
 
     def handle(self, *args: Any, **options: Any) -> None:
         report = scan()
