@@ -94,4 +94,4 @@ def test_stopping_ends_every_wait() -> None:
     mailbox = Mailbox(10)
     mailbox.stop()
     mailbox.wait(60.0, for_items=False)
-    assert mailbox.stopped
+    assert mailbox.stopped()

@@ -11,7 +11,7 @@ import pytest
 
 from resumable.client import outbox as outboxes
 from resumable.client.errors import OutboxUnusable
-from resumable.client.outbox import FORMAT, Outbox, journal_mode, read_only, wal_is_sound
+from resumable.client.outbox import FORMAT, Outbox, journal_mode, reading, wal_is_sound
 
 
 def test_the_file_and_what_is_beside_it_are_private(path: Path) -> None:
@@ -108,10 +108,8 @@ def test_a_failed_transaction_leaves_nothing(outbox: Outbox) -> None:
 
 
 def test_a_reader_cannot_write(path: Path, outbox: Outbox) -> None:
-    reader = read_only(path)
-    with pytest.raises(outboxes.sqlite3.OperationalError, match="readonly"):
+    with reading(path) as reader, pytest.raises(outboxes.sqlite3.OperationalError, match="readonly"):
         reader.execute("DELETE FROM owner")
-    reader.close()
 
 
 def test_the_limit_leaves_room_for_marking(path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from resumable.client import items, writer
 from resumable.client.errors import ClientClosed, OutboxBroken, OutboxBusy, OutboxFull, OutboxUnusable, UidConflict
 from resumable.client.items import SIGNAL, Item
-from resumable.client.outbox import read_only
+from resumable.client.outbox import reading
 from resumable.client.writer import Writer
 
 
@@ -48,9 +48,8 @@ class Held:
 
 def test_what_is_done_is_committed(path: Path, running: Writer) -> None:
     running.submit(lambda connection: items.insert(connection, 1, [item("a")], 0.0)).result(20)
-    reader = read_only(path)
-    assert items.outcome(reader, "a") is not None
-    reader.close()
+    with reading(path) as reader:
+        assert items.outcome(reader, "a") is not None
 
 
 def test_operations_run_in_the_order_of_their_submission(running: Writer) -> None:

@@ -22,7 +22,7 @@ import msgspec
 from resumable.client import items
 from resumable.client.errors import ClientClosed, OutboxBusy, PayloadTooLarge, PushFailed
 from resumable.client.items import Item, Outcome, Stats
-from resumable.client.outbox import SIZE_LIMIT, read_only
+from resumable.client.outbox import SIZE_LIMIT, reading
 from resumable.client.pace import Pace
 from resumable.client.registration import store_declaration
 from resumable.client.runtime import Runtime
@@ -239,11 +239,8 @@ class WorkflowClient:
 
     def _look(self, look: Callable[[sqlite3.Connection], T]) -> T:
         self._running()
-        connection = read_only(self._path)
-        try:
+        with reading(self._path) as connection:
             return look(connection)
-        finally:
-            connection.close()
 
     def _running(self) -> Runtime:
         runtime = self._runtime

@@ -61,6 +61,8 @@ class Dispatcher:
         self._failures = 0
         self._not_before = 0.0
         self._inherited = False
+        self._looked_around = False
+        self._redeclared: set[str] = set()
         self._own_turn = False
         self._due = {"renew": 0.0, "take_over": 0.0, "prune": 0.0}
         self._progress = threading.Condition()
@@ -84,23 +86,26 @@ class Dispatcher:
         return self._failures > 0
 
     def drained(self, timeout: float, *, give_up: Callable[[], bool] = lambda: False) -> bool:
-        """Waits until all lanes held here are empty; False after ``timeout`` seconds or when ``give_up()``."""
+        """Waits until all lanes held here are empty, those left by ended processes too;
+        False after ``timeout`` seconds or when ``give_up()``."""
         deadline = time.monotonic() + timeout
-        while self._has_pending():
+        while not self._looked_around or self._has_pending():
             left = deadline - time.monotonic()
-            if left <= 0 or self._mailbox.stopped or give_up():
+            if left <= 0 or self._mailbox.stopped() or give_up():
                 return False
             with self._progress:
                 self._progress.wait(min(left, self._pace.poll))
         return True
 
     def _run(self) -> None:
-        while not self._mailbox.stopped:
+        while not self._mailbox.stopped():
             try:
                 pause = self._turn()
             except ClientClosed:
                 return
             except Exception as error:
+                if self._mailbox.stopped():
+                    return
                 # A fault of the library must not end the thread: pushes would pile up unseen.
                 logger.exception("dispatcher_failed")
                 pause = self._failed([], EngineAway(repr(error)))
@@ -157,7 +162,8 @@ class Dispatcher:
 
     def _settled(self, batch: Sequence[Item], report: Report) -> float:
         now = time.time()
-        refusals = [each for each in report.refused if not self._may_declare_again(batch, each)]
+        again = self._declared_again(batch, report)
+        refusals = [each for each in report.refused if each.uid not in again]
         self._insist(lambda connection: items.settle(connection, report.sent, refusals, now, report.answer))
         for each in refusals:
             logger.error("dead_letter uid=%s code=%s detail=%s", each.uid, each.code, each.detail)
@@ -170,12 +176,17 @@ class Dispatcher:
             self._mailbox.wait(self._pace.gap, for_items=False)
         return 0.0
 
-    def _may_declare_again(self, batch: Sequence[Item], refusal: items.Refusal) -> bool:
-        """True if the item stays pending because the engine has lost the signal's declaration."""
-        if refusal.code != "unknown_signal":
-            return False
-        name = next(each.name for each in batch if each.uid == refusal.uid)
-        return self._registration.redeclare(name)
+    def _declared_again(self, batch: Sequence[Item], report: Report) -> set[str]:
+        """Uids that stay pending because the engine has lost their signal's declaration.
+
+        Once for each signal: if that does not help, they are refused like others.
+        """
+        names = {each.uid: each.name for each in batch}
+        self._redeclared.difference_update(names[uid] for uid in report.sent)
+        unknown = {each.uid: names[each.uid] for each in report.refused if each.code == "unknown_signal"}
+        lost = {name for name in set(unknown.values()) - self._redeclared if self._registration.redeclare(name)}
+        self._redeclared |= lost
+        return {uid for uid, name in unknown.items() if name in lost}
 
     def _failed(self, batch: Sequence[Item], error: Exception) -> float:
         self._mailbox.shut()
@@ -209,6 +220,7 @@ class Dispatcher:
             self._renew()
         if self._is_due("take_over", self._pace.poll):
             self._take_over()
+        self._looked_around = True
         if self._is_due("prune", self._pace.prune):
             self._prune()
 
@@ -242,7 +254,7 @@ class Dispatcher:
             logger.error("dead_letter uid=%s code=expired", uid)
         if expired:
             self._mailbox.shut()
-        while self._insist(lambda connection: items.prune(connection, now)) and not self._mailbox.stopped:
+        while self._insist(lambda connection: items.prune(connection, now)) and not self._mailbox.stopped():
             # fetchall: the pragma frees one page at each step of its cursor.
             self._insist(lambda connection: connection.execute(f"PRAGMA incremental_vacuum({VACUUM_PAGES})").fetchall())
         self._insist(lambda connection: lanes.sweep(connection, now))
@@ -262,7 +274,7 @@ class Dispatcher:
             try:
                 return self._in_file(work)
             except PushFailed as error:
-                if self._mailbox.stopped:
+                if self._mailbox.stopped():
                     raise ClientClosed("closed before the outbox could be written") from error
                 failures += 1
                 logger.error("outbox_not_writable failures=%d error=%s", failures, error)

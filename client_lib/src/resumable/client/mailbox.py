@@ -99,7 +99,6 @@ class Mailbox:
             self._stopped = True
             self._changed.notify_all()
 
-    @property
     def stopped(self) -> bool:
         """Whether :meth:`stop` was called."""
         return self._stopped

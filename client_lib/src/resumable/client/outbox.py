@@ -11,7 +11,9 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,6 +21,13 @@ from resumable.client import filelock
 from resumable.client.errors import OutboxUnusable
 
 T = TypeVar("T")
+
+#: Held while SQLite works. A fork waits for it: a child would inherit SQLite's own
+#: mutexes as they are at that moment, and hang on one that was locked.
+_AT_WORK = threading.Lock()
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(before=_AT_WORK.acquire, after_in_parent=_AT_WORK.release, after_in_child=_AT_WORK.release)
 
 #: "RSOB", in the header of every outbox file.
 APPLICATION_ID = 0x52534F42
@@ -83,7 +92,7 @@ class Outbox:
             self._lock = filelock.FileLock(path.with_name(path.name + ".lock"))
         except OSError as error:
             raise OutboxUnusable(f"the outbox {path} cannot be opened: {error}") from error
-        with self._lock:
+        with self._lock, _AT_WORK:
             self.connection = self._connect(service)
 
     def _connect(self, service: str) -> sqlite3.Connection:
@@ -102,7 +111,7 @@ class Outbox:
 
     def transaction(self, work: Callable[[], T]) -> T:
         """Runs ``work`` in one durable transaction: when this returns, a power cut loses nothing of it."""
-        with self._lock:
+        with self._lock, _AT_WORK:
             self.connection.execute("BEGIN IMMEDIATE")
             try:
                 result = work()
@@ -123,7 +132,7 @@ class Outbox:
 
     def close(self) -> None:
         """Closes the file; the last process to do so also folds the WAL into it."""
-        with self._lock:
+        with self._lock, _AT_WORK:
             self.connection.close()
         self._lock.close()
 
@@ -136,9 +145,15 @@ class Outbox:
         return self.connection
 
 
-def read_only(path: Path) -> sqlite3.Connection:
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
     """A connection that can neither write nor checkpoint."""
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT / 1000)
+    with _AT_WORK:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_TIMEOUT / 1000)
+        try:
+            yield connection
+        finally:
+            connection.close()
 
 
 def _make_private(path: Path) -> None:

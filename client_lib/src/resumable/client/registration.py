@@ -86,9 +86,11 @@ class Registration:
         """Tells the engine of all signals it was not told of yet.
 
         :raises EngineAway: it did not answer.
+        :raises NotEnrolled: see :meth:`credential`.
         """
         if not self._changed.is_set():
             return
+        self.credential()  # an enrolment declares everything itself
         # Cleared first: a declaration written from here on sets it again.
         self._changed.clear()
         try:

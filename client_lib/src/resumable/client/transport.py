@@ -120,7 +120,9 @@ class Transport:
             request.headers.update(self._signed(request, body, credential))
         try:
             return self._read(self._http.send(request))
-        except httpx2.HTTPError as error:
+        except (httpx2.HTTPError, RuntimeError) as error:
+            if isinstance(error, RuntimeError) and not self._http.is_closed:
+                raise
             raise EngineAway(f"{method} {request.url}: {type(error).__name__}: {error}") from error
 
     def _signed(self, request: httpx2.Request, body: bytes, credential: Credential) -> dict[str, str]:
