@@ -17,9 +17,24 @@ N = TypeVar("N", bound=ast.AST)
 
 
 def at(node: N, place: ast.AST) -> N:
-    """``node`` with the position of ``place`` on it and on all parts that have none."""
+    """``node`` with the position of ``place``, on it and on all its parts that have none.
+
+    Parts with a position are complete and are not gone into: the trees of a
+    function's continuations share most of their nodes.
+    """
     ast.copy_location(node, place)
-    return ast.fix_missing_locations(node)
+    for child in ast.iter_child_nodes(node):
+        _place(child, place)
+    return node
+
+
+def _place(node: ast.AST, place: ast.AST) -> None:
+    if "lineno" in node._attributes:
+        if hasattr(node, "lineno"):
+            return
+        ast.copy_location(node, place)
+    for child in ast.iter_child_nodes(node):
+        _place(child, place)
 
 
 def load(name: str) -> ast.Name:

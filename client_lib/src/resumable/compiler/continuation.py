@@ -139,6 +139,5 @@ def compiled_function(
     function = ast.AsyncFunctionDef(
         name=name, args=arguments, body=[*outer, *body] or [ast.Pass()], decorator_list=[], type_params=[]
     )
-    function.lineno, function.col_offset = first_line, 0
-    function.end_lineno, function.end_col_offset = first_line, 0
-    return ast.fix_missing_locations(function)
+    first = ast.Pass(lineno=first_line, col_offset=0, end_lineno=first_line, end_col_offset=0)
+    return at(function, first)

@@ -12,7 +12,7 @@ from types import CellType, CodeType, FunctionType
 from typing import Any, Final
 
 from resumable.errors import DefinitionError, SnapshotError
-from resumable.compiler.build import FRAME, MARK
+from resumable.compiler.build import FRAME, MARK, at
 from resumable.compiler.continuation import Rest, compiled_function, restoring
 from resumable.compiler.lower import Lowering
 from resumable.compiler.names import Closure, bound_names, mangle, shared_names
@@ -81,7 +81,7 @@ class Function:
         """A closure of this function made again, around the given cells."""
         names = sorted(name for name in cells if name != "__class__")
         node = _without_defaults(self._closures[number])
-        made: ast.stmt = ast.Return(value=node) if isinstance(node, ast.Lambda) else node
+        made: ast.stmt = at(ast.Return(value=node), node) if isinstance(node, ast.Lambda) else node
         arguments = [ast.arg(arg=name) for name in names]
         maker = _plain_function("@maker", arguments, [made])
         code = _inner_code(self._compile([maker]), "@maker")
@@ -127,9 +127,8 @@ class Function:
             wrapper = ast.ClassDef(
                 name=self._owner_name, bases=[], keywords=[], body=body, decorator_list=[], type_params=[]
             )
-            wrapper.lineno, wrapper.col_offset = 1, 0
-            body = [wrapper]
-        module = ast.fix_missing_locations(ast.Module(body=body, type_ignores=[]))
+            body = [at(wrapper, body[0])]
+        module = ast.Module(body=body, type_ignores=[])
         flags = self.python.__code__.co_flags & _FUTURES
         try:
             return compile(module, self.path, "exec", flags=flags, dont_inherit=True)
@@ -182,8 +181,7 @@ def _without_defaults(node: Closure) -> Closure:
 def _plain_function(name: str, arguments: list[ast.arg], body: list[ast.stmt]) -> ast.FunctionDef:
     given = ast.arguments(posonlyargs=[], args=arguments, kwonlyargs=[], kw_defaults=[], defaults=[])
     function = ast.FunctionDef(name=name, args=given, body=body, decorator_list=[], type_params=[])
-    function.lineno, function.col_offset = 1, 0
-    return function
+    return at(function, body[0])
 
 
 def _inner_code(code: CodeType, name: str) -> CodeType:

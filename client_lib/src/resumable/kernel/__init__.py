@@ -21,6 +21,7 @@ from resumable.kernel.turn import (
     StepError,
     Turn,
 )
+from resumable.kernel.view import FrameView, View, patch, view
 
 __all__ = [
     "Cancel",
@@ -31,12 +32,16 @@ __all__ = [
     "Event",
     "Failed",
     "Fire",
+    "FrameView",
     "OpenWait",
     "Program",
     "Start",
     "StepError",
     "Turn",
+    "View",
     "advance",
     "open_waits",
+    "patch",
+    "view",
     "where",
 ]

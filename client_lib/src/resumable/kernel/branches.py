@@ -11,6 +11,7 @@ from resumable.kernel.frames import Request, Stack
 from resumable.kernel.snapshot import Part
 
 if TYPE_CHECKING:
+    from resumable.kernel.saving import SavedStack
     from resumable.scopes import Scope
 
 
@@ -46,7 +47,7 @@ class Branch:
     place: int = 0
     wait: int | None = None
     waits_for: int | None = None
-    saved: Part | None = None
+    saved: SavedStack | None = None
     stack: Stack | None = None
     scopes: list[Scope] = field(default_factory=list)
     scope_names: list[str] = field(default_factory=list)

@@ -43,15 +43,13 @@ class Encoder:
         self.objects: dict[int, Any] = {}
         self.used: set[int] = set()
 
-    def restart(self, next_number: int) -> int | None:
-        """After a pass: give numbers to what was seen twice, or None if nothing was."""
+    def restart(self, first_number: int) -> bool:
+        """After a pass: number what was seen twice. False if nothing was, and the pass counts."""
         if not self._twice:
-            return None
-        for key in self._twice:
-            self._numbers[key] = next_number
-            next_number += 1
+            return False
+        self._numbers.update({key: number for number, key in enumerate(self._twice, first_number)})
         self._twice, self._seen, self.objects = {}, set(), {}
-        return next_number
+        return True
 
     def encode(self, value: Any) -> Any:
         kind = type(value)

@@ -126,7 +126,7 @@ class Program:
         """A value of its own, outside any snapshot, as JSON."""
         encoder = Encoder(self.references, None, KNOWN, {})
         data = encoder.encode(value)
-        if encoder.restart(1) is None:
+        if not encoder.restart(1):
             return data
         data = encoder.encode(value)
         return {"$value": data, "objects": {str(n): item for n, item in encoder.objects.items()}}

@@ -161,9 +161,7 @@ class Loaded:
         pinned = {id(made[number]): number for number in pinned_raw if number in made}
         encoder = Encoder(self._references, self.owner, KNOWN, pinned)
         parts = self._written(encoder)
-        numbered = encoder.restart(self.run.next_number)
-        if numbered is not None:
-            self.run.next_number = numbered
+        if encoder.restart(max(pinned_raw, default=0) + 1):
             parts = self._written(encoder)
         for number in pinned_raw & made.keys():
             encoder.encode(made[number])
@@ -201,6 +199,10 @@ class Loaded:
                 str(number): _group_data(encoder, group) for number, group in self.run.groups.items()
             },
         }
+
+    def state(self) -> dict[str, Any]:
+        """The declared fields that have a value, live."""
+        return {name: getattr(self.owner, name) for name in self._set_fields()}
 
     def _set_fields(self) -> list[str]:
         held = vars(self.owner)
