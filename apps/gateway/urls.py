@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, register_convert
 from django.urls.converters import StringConverter
 from drf_spectacular.views import SpectacularJSONAPIView
 
-from apps.gateway.views import health, instances, services, signals, starts, waits, workflows
+from apps.gateway.views import health, instances, services, signals, starts, verbs, waits, workflows
 
 
 class NameConverter(StringConverter):
@@ -27,6 +27,12 @@ AUTH: list[URLPattern | URLResolver] = [
 INSTANCE: list[URLPattern | URLResolver] = [
     path("history", instances.InstanceHistory.as_view()),
     path("waits", instances.InstanceWaits.as_view()),
+    path("pause", verbs.Pause.as_view()),
+    path("resume", verbs.Resume.as_view()),
+    path("cancel", verbs.Cancel.as_view()),
+    path("retry", verbs.Retry.as_view()),
+    path("rewind", verbs.Rewind.as_view()),
+    path("patch", verbs.Patch.as_view()),
 ]
 API: list[URLPattern | URLResolver] = [
     path("auth/", include(AUTH)),

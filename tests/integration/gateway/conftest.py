@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +38,16 @@ def orders(http: Client, tenant: Tenant) -> Signer:
 
     credentials = register(enrol(tenant, "orders"), "orders", [Declaration(name="Paid", schema=PAID)])
     return Signer(client=http, service="orders", key_id=credentials.key_id, key=credentials.key)
+
+
+@pytest.fixture
+def order(tmp_path: Path, db: None, doorbells: list[str]) -> None:
+    """The workflow Order, deployed."""
+    from apps.definitions.services import scan
+    from tests.integration.gateway.shop import SOURCE
+
+    (tmp_path / "orders.py").write_text(SOURCE)
+    assert not scan([tmp_path]).errors
 
 
 @pytest.fixture

@@ -1,58 +1,15 @@
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from apps.definitions.services import scan
-from apps.execution.services.pump import run_match, run_resume
 from apps.instances.models import Instance
 from apps.signals.models import SignalKey
 from tests.integration.gateway.callers import Person, Signer, problem, refused
+from tests.integration.gateway.shop import PLACED, work
 
-SOURCE = '''
-from __future__ import annotations
-
-from resumable import Signal, Workflow
-
-
-class Placed(Signal):
-    order_id: str
-    total: int
-
-
-class Paid(Signal):
-    order_id: str
-    amount: int
-
-
-class Order(Workflow, version="1", starts_on=Placed, key="order_id"):
-    """Collect the payment."""
-
-    paid: int = 0
-
-    async def run(self, placed: Placed) -> str:
-        while self.paid < placed.total:
-            payment = await Paid.match(order_id=placed.order_id)
-            self.paid += payment.amount
-        return "paid"
-'''
 URL = "/api/v1/workflows/Order/start"
-PLACED = {"order_id": "A1", "total": 10}
-
-
-@pytest.fixture
-def order(tmp_path: Path, db: None, doorbells: list[str]) -> None:
-    (tmp_path / "orders.py").write_text(SOURCE)
-    report = scan([tmp_path])
-    assert not report.errors
-
-
-def work() -> None:
-    """One round of what a worker does."""
-    run_match()
-    run_resume()
 
 
 def test_an_operator_starts_an_instance_and_follows_it(order: None, operator: Person, orders: Signer) -> None:
