@@ -9,12 +9,35 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
+import psycopg
 from django.db import connection, models
 
 Row = Sequence[Any]
+
+
+class Result(NamedTuple):
+    """What a statement gave: its rows, if it has any, and how many rows it concerned."""
+
+    rows: list[tuple[Any, ...]]
+    count: int
+
+
+def execute(sql: str, values: Any) -> Result:
+    """Run one statement on PostgreSQL with parameters and rows in binary form; placeholders are `%b`.
+
+    Django's own cursor writes parameters into the text of the statement: an array of snapshots costs more to quote
+    there than to store, and each time that comes back is parsed from text.
+    """
+    connection.ensure_connection()
+    raw = psycopg.Cursor(connection.connection)
+    raw.format = psycopg.pq.Format.BINARY
+    wrapped = connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw)
+    with wrapped as cursor:
+        cursor.execute(sql, values)
+        return Result(list(cursor.fetchall()) if raw.description else [], int(cursor.rowcount))
 
 
 def is_postgres() -> bool:
@@ -56,7 +79,7 @@ def insert(model: type[models.Model], names: Sequence[str], rows: Iterable[Row],
             cursor.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks}) {conflict}", values)  # noqa: S608 - names of columns
         elif conflict:
             arrays, values = as_arrays(model, names, rows)
-            cursor.execute(f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) {conflict}", values)  # noqa: S608 - names of columns
+            execute(f"INSERT INTO {table} ({columns}) SELECT * FROM unnest({arrays}) {conflict}", values)  # noqa: S608 - names of columns
         else:
             with cursor.copy(f"COPY {table} ({columns}) FROM STDIN") as copy:
                 for row in rows:
@@ -80,8 +103,7 @@ def update(model: type[models.Model], keys: Sequence[str], names: Sequence[str],
             demanded = " AND ".join(f"t.{quote(name)} = u.{old}" for name, old in zip(keys, olds, strict=True))
             given = ", ".join([*olds, *news])
             sql = f"UPDATE {table} t SET {assigned} FROM unnest({arrays}) AS u ({given}) WHERE {demanded}"  # noqa: S608 - names of columns
-            cursor.execute(sql, values)
-            return int(cursor.rowcount)
+            return execute(sql, values).count
         assigned = ", ".join(f"{quote(name)} = %s" for name in names)
         demanded = " AND ".join(f"{quote(name)} = %s" for name in keys)
         values = [[plain(value) for value in (*row[len(keys) :], *row[: len(keys)])] for row in rows]
@@ -91,7 +113,7 @@ def update(model: type[models.Model], keys: Sequence[str], names: Sequence[str],
 
 def as_arrays(model: type[models.Model], names: Sequence[str], rows: Sequence[Row]) -> tuple[str, list[list[Any]]]:
     """A parameter for each column, cast to an array of its type, and the values turned from rows to columns."""
-    arrays = ", ".join(f"%s::{column_type(model, name)}[]" for name in names)
+    arrays = ", ".join(f"%b::{column_type(model, name)}[]" for name in names)
     return arrays, [list(values) for values in zip(*rows, strict=True)]
 
 

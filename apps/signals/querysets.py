@@ -49,5 +49,10 @@ class CursorQuerySet(models.QuerySet["Cursor"]):
         cursor, _ = self.get_or_create(name=LOG)
         return cursor
 
+    def locked_log(self) -> Cursor:
+        """The same, locked: no matching is under way, and none begins before the transaction ends."""
+        self.log()
+        return self.select_for_update().get(name=LOG)
+
     def is_matched(self, signal_id: int) -> bool:
         return self.filter(name=LOG, position__gte=signal_id).exists()

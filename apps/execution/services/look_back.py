@@ -30,7 +30,6 @@ from apps.execution.store import store
 from apps.lib.conf import conf
 from apps.lib.doorbell import ring
 from apps.signals.models import Cursor, Delivery
-from apps.signals.querysets import LOG
 from apps.waits.models import LookBack, Wait
 from apps.waits.statuses import Kind
 from resumable.criteria import Criteria, payload_key_hash
@@ -80,7 +79,7 @@ def settle_one(pk: int, position: int) -> bool:
 def passed() -> int:
     """The cursor, once every matching that is under way has ended."""
     with transaction.atomic():
-        return Cursor.objects.select_for_update().get(name=LOG).position
+        return Cursor.objects.all().locked_log().position
 
 
 def look(owed: dict[str, list[Any]], position: int) -> bool:
@@ -144,7 +143,7 @@ def taken_singles(batch: offers.Batch) -> dict[int, set[int]] | None:
     """
     if not batch.single:
         return None
-    Cursor.objects.select_for_update().get(name=LOG)
+    Cursor.objects.all().locked_log()
     return offers.given_before(each.signal_id for each in batch.signals)
 
 
@@ -168,7 +167,7 @@ def again(declined: Sequence[tuple[int, int]], freed: Sequence[tuple[int, str, i
         concerned[signal].add(workflow)
     if not concerned:
         return False
-    Cursor.objects.select_for_update().get(name=LOG)
+    Cursor.objects.all().locked_log()
     return offer(rows_of(concerned), concerned)
 
 

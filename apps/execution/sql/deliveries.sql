@@ -3,6 +3,6 @@
 SELECT delivery.id, delivery.signal_id, delivery.instance_id, signal.name, signal.payload, signal.received_at
 FROM wf_delivery delivery
 JOIN wf_signal signal ON signal.id = delivery.signal_id
-WHERE delivery.state = 'ready' AND delivery.state IN ('ready', 'held') AND delivery.instance_id = ANY (%(ids)s::bigint[])
+WHERE delivery.state = 'ready' AND delivery.state IN ('ready', 'held') AND delivery.instance_id = ANY (%(ids)b::bigint[])
 ORDER BY delivery.instance_id, delivery.signal_id
-LIMIT %(limit)s
+LIMIT %(limit)b

@@ -8,10 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from django.db import connection
-
 from apps.execution.rows import Candidate, DeliveryRow, Probe
 from apps.execution.store.portable import PortableStore
+from apps.lib import bulk
 from apps.lib.jsontext import decode
 
 SQL = Path(__file__).parent.parent / "sql"
@@ -36,9 +35,7 @@ class PostgresStore(PortableStore):
 
 
 def run(name: str, **values: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(statement(name), values)
-        return list(cursor.fetchall())
+    return bulk.execute(statement(name), values).rows
 
 
 @cache
