@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,9 @@ Connect = Callable[..., WorkflowClient]
 Pusher = Callable[..., "subprocess.Popen[str]"]
 
 ROOT = Path(__file__).parents[3]
+
+#: Python 3.12 and later warn of what these tests are about.
+forks = pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
 
 
 @pytest.fixture
@@ -137,6 +141,7 @@ def test_a_living_neighbour_takes_over_from_a_killed_one(engine: Engine, connect
     assert [uid for uid in engine.uids if uid in returned] == returned
 
 
+@forks
 def test_a_forked_child_pushes_on_its_own(engine: Engine, connect: Connect) -> None:
     client = connect()
     client.push(Paid(number=1), uid="parent-before")
@@ -155,6 +160,7 @@ def test_a_forked_child_pushes_on_its_own(engine: Engine, connect: Connect) -> N
     assert engine.uids == ["parent-before", "child", "parent-after"]
 
 
+@forks
 def test_a_child_forked_in_the_middle_of_commits_harms_nobody(engine: Engine, connect: Connect) -> None:
     client = connect()
     children = []
@@ -193,7 +199,7 @@ def test_a_process_that_exits_leaves_its_lane_to_the_next(engine: Engine, connec
 
 def test_a_commit_is_on_the_disk_before_the_push_returns(tmp_path: Path) -> None:
     """Counts the syncs of 20 pushes, with the engine away."""
-    strace = pytest.importorskip("shutil").which("strace")
+    strace = shutil.which("strace")
     if strace is None:
         pytest.skip("strace is not installed")
     log = tmp_path / "syncs"

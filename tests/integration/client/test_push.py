@@ -8,13 +8,16 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from resumable.client import ClientClosed, OutboxFull, PayloadTooLarge, UidConflict, WorkflowClient
+from resumable import Workflow
+from resumable.client import ClientClosed, OutboxBusy, OutboxFull, PayloadTooLarge, UidConflict, WorkflowClient
 from resumable.client import client as client_module
+from resumable.client.filelock import FileLock
 from tests.integration.client.engine import Engine, Reply
 from tests.integration.client.facts import Paid, Shipped
 
@@ -251,9 +254,28 @@ def test_a_full_outbox_is_an_error_with_the_uid_and_nothing_stored_is_lost(engin
     with pytest.raises(OutboxFull) as caught:
         push_until_full()
     assert caught.value.uid not in stored
+    with pytest.raises(OutboxFull) as of_a_new_class:
+        client.push(Paid(number=1), uid="mine")
+    assert of_a_new_class.value.uids == ("mine",)
     engine.gate.set()
     assert client.flush(20)
     assert engine.uids == stored
+
+
+def test_a_held_file_is_said_and_the_push_may_be_repeated(
+    engine: Engine, connect: Connect, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = connect()
+    client.push(Paid(number=1))
+    monkeypatch.setattr(client_module, "COMMIT_TIMEOUT", 0.1)
+    holder = FileLock(path.with_name(path.name + ".lock"))
+    with holder, pytest.raises(OutboxBusy) as caught:
+        client.push(Paid(number=2))
+    holder.close()
+    monkeypatch.undo()
+    assert client.push(Paid(number=2), uid=caught.value.uid) == caught.value.uid
+    assert client.flush(20)
+    assert engine.uids.count(caught.value.uid) == 1
 
 
 def test_flush_says_when_it_was_not_enough_time(engine: Engine, connect: Connect) -> None:
@@ -281,3 +303,17 @@ def test_the_name_of_a_signal_and_who_gets_it_are_declared_first(engine: Engine,
     assert engine.declared["orders.shipped"]["deliver"] == "one"
     assert engine.declared["orders.shipped"]["schema"]["properties"]["number"] == {"type": "integer"}
     assert engine.signals[0]["name"] == "orders.shipped"
+
+
+class Fulfilment(Workflow, name="orders.fulfilment"):
+    """A workflow whose name is not its class's."""
+
+    async def run(self, number: int) -> None:
+        await Paid.match(number=number)
+
+
+def test_a_workflow_may_be_named_by_its_class(engine: Engine, connect: Connect) -> None:
+    client = connect()
+    client.start(Fulfilment, 5)
+    assert client.flush(20)
+    assert engine.starts[0][0] == "orders.fulfilment"

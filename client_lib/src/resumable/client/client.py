@@ -106,7 +106,7 @@ class WorkflowClient:
         :raises UidConflict: the uid was used for something else.
         """
         item = self._signal_item(signal, uid, occurred_at, correlation_id)
-        self._wait(self._store([item], [type(signal)]), [item])
+        self._commit([item], [type(signal)])
         return item.uid
 
     def push_many(self, signals: Iterable[Any]) -> list[str]:
@@ -114,7 +114,7 @@ class WorkflowClient:
         pushed = list(signals)
         made = [self._signal_item(each, None, None, None) for each in pushed]
         if made:
-            self._wait(self._store(made, {type(each) for each in pushed}), made)
+            self._commit(made, {type(each) for each in pushed})
         return [item.uid for item in made]
 
     async def apush(
@@ -130,8 +130,8 @@ class WorkflowClient:
         A task that is cancelled in here may have pushed all the same.
         """
         item = self._signal_item(signal, uid, occurred_at, correlation_id)
-        stored = asyncio.wrap_future(self._store([item], [type(signal)]))
         try:
+            stored = asyncio.wrap_future(self._store([item], [type(signal)]))
             await asyncio.wait_for(stored, COMMIT_TIMEOUT)
         except (PushFailed, TimeoutError) as error:
             raise self._push_error(error, [item]) from error
@@ -148,10 +148,10 @@ class WorkflowClient:
         Whether it was started says :meth:`outcome`; a key that is live already makes it a dead letter.
         """
         made = checked_uid(uid) if uid is not None else new_uid()
-        name = workflow if isinstance(workflow, str) else workflow.__name__
+        name = workflow if isinstance(workflow, str) else _workflow_name(workflow)
         body = msgspec.json.encode(StartRequest(args=list(args), key=key, uid=made))
         item = Item(uid=made, kind=items.START, name=name, body=_within_limit(body, name))
-        self._wait(self._store([item], ()), [item])
+        self._commit([item], ())
         return made
 
     def outcome(self, uid: str) -> Outcome | None:
@@ -202,9 +202,9 @@ class WorkflowClient:
         self._declare(classes)
         return runtime.push(made)
 
-    def _wait(self, stored: Future[None], made: Sequence[Item]) -> None:
+    def _commit(self, made: Sequence[Item], classes: Iterable[type[Any]]) -> None:
         try:
-            stored.result(COMMIT_TIMEOUT)
+            self._store(made, classes).result(COMMIT_TIMEOUT)
         except (PushFailed, FutureTimeout) as error:
             raise self._push_error(error, made) from error
 
@@ -233,7 +233,8 @@ class WorkflowClient:
         runtime = self._runtime
         if runtime is None:
             raise ClientClosed("the client is closed; make a new one")
-        runtime.writer.submit(lambda connection: store_declaration(connection, name, body), grows=True).result()
+        stored = runtime.writer.submit(lambda connection: store_declaration(connection, name, body), grows=True)
+        stored.result(COMMIT_TIMEOUT)
         runtime.registration.changed()
         self._known[name] = signal_class
 
@@ -272,6 +273,11 @@ class WorkflowClient:
 def signal_name(signal_class: type[Any]) -> str:
     """The wire name of a signal class."""
     return str(getattr(signal_class, "__signal_name__", signal_class.__name__))
+
+
+def _workflow_name(workflow: type[Any]) -> str:
+    definition = getattr(workflow, "__resumable__", None)
+    return str(definition.name if definition is not None else workflow.__name__)
 
 
 def _within_limit(body: bytes, name: str) -> bytes:
