@@ -22,7 +22,7 @@ class Result(NamedTuple):
     """What a statement gave: its rows, if it has any, and how many rows it concerned."""
 
     rows: list[tuple[Any, ...]]
-    count: int
+    changed: int
 
 
 def execute(sql: str, values: Any) -> Result:
@@ -32,7 +32,7 @@ def execute(sql: str, values: Any) -> Result:
     there than to store, and each time that comes back is parsed from text.
     """
     connection.ensure_connection()
-    raw = psycopg.Cursor(connection.connection)
+    raw: Any = psycopg.Cursor(connection.connection)
     raw.format = psycopg.pq.Format.BINARY
     wrapped = connection.make_debug_cursor(raw) if connection.queries_logged else connection.make_cursor(raw)
     with wrapped as cursor:
@@ -103,7 +103,7 @@ def update(model: type[models.Model], keys: Sequence[str], names: Sequence[str],
             demanded = " AND ".join(f"t.{quote(name)} = u.{old}" for name, old in zip(keys, olds, strict=True))
             given = ", ".join([*olds, *news])
             sql = f"UPDATE {table} t SET {assigned} FROM unnest({arrays}) AS u ({given}) WHERE {demanded}"  # noqa: S608 - names of columns
-            return execute(sql, values).count
+            return execute(sql, values).changed
         assigned = ", ".join(f"{quote(name)} = %s" for name in names)
         demanded = " AND ".join(f"{quote(name)} = %s" for name in keys)
         values = [[plain(value) for value in (*row[len(keys) :], *row[: len(keys)])] for row in rows]

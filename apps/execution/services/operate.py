@@ -19,6 +19,7 @@ from apps.execution.recording import record
 from apps.execution.restoring import restored
 from apps.execution.rows import Position
 from apps.execution.services import look_back
+from apps.execution.snapshots import open_scopes, state_of
 from apps.execution.store import store
 from apps.instances.models import History, Instance, Instruction
 from apps.instances.statuses import (
@@ -87,7 +88,7 @@ def cancel(instance_id: int, *, actor: str, reason: str = "", scope: str | None 
     """
     with transaction.atomic():
         instance = locked(instance_id, CANCELLABLE, "cancelled")
-        if scope is not None and scope not in open_scopes(instance):
+        if scope is not None and not (instance.snapshot and scope in open_scopes(instance.snapshot)):
             raise UnknownScope(f"No scope {scope!r} is open in the instance {instance}.")
         if scope is None and instance.cancelling:
             return instance
@@ -176,7 +177,8 @@ def patch(
             )
         except (ValueError, Unloadable) as error:
             raise BadPatch(f"{error}.") from error
-        record(instance, "patched", said(actor, reason) | {"difference": difference}, snapshot=snapshot)
+        detail = said(actor, reason) | {"difference": difference}
+        record(instance, "patched", detail, state=state_of(snapshot), snapshot=snapshot)
     return instance
 
 
@@ -196,7 +198,3 @@ def wake(instance: Instance, kind: str, detail: dict[str, Any], **changes: Any) 
 
 def said(actor: str, reason: str) -> dict[str, Any]:
     return {"actor": actor, "reason": reason}
-
-
-def open_scopes(instance: Instance) -> Collection[str]:
-    return kernel.open_scopes(instance.snapshot) if instance.snapshot else ()
