@@ -103,4 +103,6 @@ class Patch(Verb):
     said = SaidPatch
 
     def act(self, instance_id: int, actor: str, said: SaidPatch) -> None:
+        if said.state is None and said.locals is None:
+            raise InvalidBody("Give `state`, `locals` or both.")
         operate.patch(instance_id, actor=actor, reason=said.reason, state=said.state, locals=said.locals)

@@ -82,6 +82,7 @@ def test_patch_changes_state(url: str, operator: Person, orders: Signer) -> None
         ("rewind", {"to": "1"}, (422, "invalid_body")),
         ("patch", {"state": {"paid": "much"}}, (422, "bad_patch")),
         ("patch", {"state": {"nobody": 1}}, (422, "bad_patch")),
+        ("patch", {}, (422, "invalid_body")),
         ("patch", {"state": [1]}, (422, "invalid_body")),
         ("cancel", {"scope": "nobody"}, (404, "unknown_scope")),
         ("pause", {"reason": 5}, (422, "invalid_body")),
@@ -100,7 +101,7 @@ def test_bad_verbs_are_refused_and_change_nothing(
 @pytest.mark.parametrize("verb", ["pause", "resume", "cancel", "retry", "patch"])
 def test_what_has_ended_is_left_alone(url: str, operator: Person, orders: Signer, verb: str) -> None:
     pay(orders, "p1", 10)
-    answer = operator.post(f"{url}/{verb}")
+    answer = operator.post(f"{url}/{verb}", {"state": {"paid": 0}})
     assert refused(answer) == (409, "illegal_state")
     assert "completed" in problem(answer)["detail"]
 
