@@ -10,6 +10,9 @@
     ├── NotSaveable                a value cannot be written into a snapshot
     ├── SnapshotError              a snapshot cannot be read back
     ├── UnknownScope               ``self.cancel(name)`` names no open scope
+    ├── KeyInUse                   a live instance of the workflow has this key
+    ├── UidConflict                a signal's uid was used before, with another payload
+    ├── IllegalState               an operator's verb does not fit the instance's status
     └── OutsideTurn                a turn's clock was asked outside a turn
 
     WaitCancelled(BaseException)   cancellation, out of reach of ``except Exception``
@@ -77,6 +80,24 @@ class UnknownScope(ResumableError, LookupError):
     """No open ``cancel_scope`` of the instance has this name."""
 
     code = "unknown_scope"
+
+
+class KeyInUse(ResumableError):
+    """A live instance of the workflow has this key already."""
+
+    code = "key_in_use"
+
+
+class UidConflict(ResumableError):
+    """The uid was used for another payload; a uid names one signal for ever."""
+
+    code = "uid_conflict"
+
+
+class IllegalState(ResumableError):
+    """The verb does not fit the status the instance has."""
+
+    code = "illegal_state"
 
 
 class OutsideTurn(ResumableError, RuntimeError):

@@ -117,7 +117,7 @@ class Program:
         cls = self.signal_class(name)
         if isinstance(payload, (bytes, str)):
             return msgspec.json.decode(payload, type=cls)
-        return msgspec.convert(payload, type=cls, strict=False)
+        return msgspec.convert(payload, type=cls)
 
     def load(self, snapshot: str | None, now: datetime, ids: Mapping[str, str] = _EPOCH_IDS) -> Loaded:
         return Loaded(self.workflow, self.references, snapshot, now, ids)
@@ -174,7 +174,7 @@ def _converted(parameter: Parameter, value: Any) -> Any:
     if parameter.type is Any:
         return value
     try:
-        return msgspec.convert(value, type=parameter.type, strict=False)
+        return msgspec.convert(value, type=parameter.type)
     except (msgspec.ValidationError, TypeError) as error:
         if isinstance(parameter.type, type) and isinstance(value, parameter.type):
             return value

@@ -84,7 +84,10 @@ def patch(
         setattr(loaded.owner, name, after)
     if locals:
         difference.update(_patch_locals(program, loaded, locals))
-    text, _ = loaded.text()
+    try:
+        text, _ = loaded.text()
+    except NotSaveable as error:
+        raise ValueError(str(error)) from error
     return text, difference
 
 
@@ -139,7 +142,7 @@ def _fitting(name: str, declared: Any, value: Any) -> Any:
     if declared is Any:
         return value
     try:
-        return msgspec.convert(value, type=declared, strict=False, from_attributes=False)
+        return msgspec.convert(value, type=declared)
     except msgspec.ValidationError as error:
         raise ValueError(f"{name}: {error}") from error
     except TypeError:
