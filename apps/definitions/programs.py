@@ -31,6 +31,11 @@ def program(version_id: int) -> Program:
         return _programs[version_id]
 
 
+def forget(version_id: int) -> None:
+    """Drop what is kept for a version that is new: SQLite gives an id again whose transaction was rolled back."""
+    _programs.pop(version_id, None)
+
+
 def built(hash: str, files: Mapping[str, str], module: str, qualname: str) -> Program:
     found = getattr(loader.load(hash, files, module), qualname, None)
     if found is None:

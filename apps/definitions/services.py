@@ -19,6 +19,7 @@ from django.db import transaction
 
 from apps.accounts.models import Tenant
 from apps.catalog.services import Declaration, declare_signals
+from apps.definitions import programs
 from apps.definitions.artifacts import Unloadable
 from apps.definitions.models import Artifact, LoadError, Version, Workflow
 from apps.definitions.scanning import Found, Report, fingerprint, look
@@ -95,7 +96,7 @@ def store(found: Found, tenant: Tenant) -> int:
 def store_version(found: Found, workflow: Workflow) -> Version:
     program, content = found.program, found.content
     Artifact.objects.all().store(content.hash, dict(content.files))
-    return Version.objects.create(
+    version = Version.objects.create(
         workflow=workflow,
         artifact_id=content.hash,
         label=program.label,
@@ -105,6 +106,8 @@ def store_version(found: Found, workflow: Workflow) -> Version:
         key_field=program.key_field or "",
         schedule=str(program.schedule or ""),
     )
+    programs.forget(version.pk)
+    return version
 
 
 def declare(program: Program, tenant: Tenant, path: str) -> None:
