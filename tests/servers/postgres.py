@@ -17,6 +17,7 @@ import psycopg
 from psycopg import sql
 
 from tests.servers import process
+from workflow_engine import processes
 
 INSTALLED = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql@*/bin")
 UNPRIVILEGED = ("postgres", "nobody")
@@ -104,7 +105,9 @@ class Postgres:
         if not self.data.exists():
             self.initialise()
         if self.running is None or self.running.poll() is not None:
-            self.running = process.start(self.command(), self.log, death_signal=signal.SIGINT, owner=self.owner)
+            self.running = processes.start(
+                self.command(), self.log, death_signal=signal.SIGINT, cwd=self.folder, **process.identity(self.owner)
+            )
             process.wait_until(self.answers, self.running, self.log)
         return self
 
@@ -149,11 +152,11 @@ class Postgres:
     def kill(self) -> None:
         """End it as a crash would: at once, without a checkpoint."""
         if self.running is not None:
-            process.stop(self.running, signal.SIGQUIT)
+            processes.stop(self.running, signal.SIGQUIT)
 
     def stop(self) -> None:
         if self.running is not None:
-            process.stop(self.running, signal.SIGINT, signal.SIGQUIT)
+            processes.stop(self.running, signal.SIGINT, signal.SIGQUIT)
             self.running = None
 
     def close(self) -> None:

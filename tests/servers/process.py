@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pwd
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,8 +14,6 @@ from typing import Any
 from tests.waiting import until
 
 START_SECONDS = 30.0
-STOP_SECONDS = 10.0
-PR_SET_PDEATHSIG = 1
 #: Short, and open to every user's passage: a socket's path is limited, and a server may run as somebody else.
 FOLDERS = (Path("/tmp"), Path("/var/tmp"), Path("/dev/shm"))
 
@@ -44,28 +39,6 @@ def is_open(folder: Path) -> bool:
     return all(each.stat().st_mode & 0o001 for each in (folder, *folder.resolve().parents))
 
 
-def start(
-    command: list[str], log: Path, *, death_signal: signal.Signals, owner: pwd.struct_passwd | None = None
-) -> subprocess.Popen[bytes]:
-    """Start `command`; it gets `death_signal` when this process dies, however it dies."""
-
-    def die_with_parent() -> None:
-        if sys.platform == "linux":
-            ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal)
-
-    with log.open("ab") as output:
-        return subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for the tests, which then stop their servers in order
-            preexec_fn=die_with_parent,
-            cwd=log.parent,
-            **identity(owner),
-        )
-
-
 def identity(owner: pwd.struct_passwd | None) -> dict[str, Any]:
     if owner is None:
         return {}
@@ -84,18 +57,6 @@ def wait_until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log:
 
 def tail(log: Path) -> str:
     return log.read_text(errors="replace")[-2000:]
-
-
-def stop(process: subprocess.Popen[bytes], *signals: signal.Signals) -> None:
-    """Send each signal in turn until the process has ended."""
-    for each in (*signals, signal.SIGKILL):
-        if process.poll() is not None:
-            return
-        process.send_signal(each)
-        try:
-            process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            continue
 
 
 def remove(folder: Path) -> None:

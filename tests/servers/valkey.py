@@ -10,6 +10,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from tests.servers import process
+from workflow_engine import processes
 from workflow_engine.broker import command
 
 
@@ -33,7 +34,7 @@ class Valkey:
     def start(self) -> Valkey:
         if self.running is None or self.running.poll() is not None:
             log = self.folder / "server.log"
-            self.running = process.start(command(self.socket), log, death_signal=signal.SIGTERM)
+            self.running = processes.start(command(self.socket), log, death_signal=signal.SIGTERM)
             process.wait_until(self.answers, self.running, log)
         return self
 
@@ -47,11 +48,11 @@ class Valkey:
     def kill(self) -> None:
         """End it as a crash would."""
         if self.running is not None:
-            process.stop(self.running, signal.SIGKILL)
+            processes.stop(self.running, signal.SIGKILL)
 
     def stop(self) -> None:
         if self.running is not None:
-            process.stop(self.running, signal.SIGTERM)
+            processes.stop(self.running, signal.SIGTERM)
             self.running = None
 
     def close(self) -> None:
