@@ -54,8 +54,10 @@ def read(process: subprocess.Popen[str], count: int) -> list[str]:
 
 def kill(process: subprocess.Popen[str]) -> list[str]:
     """Kills at once; returns the rest of what had returned before."""
+    assert process.stdout is not None
     process.kill()
-    rest, _ = process.communicate()
+    rest = process.stdout.read()  # communicate() would skip what readline() has read ahead
+    process.wait()
     return [line for line in rest.splitlines() if len(line) == 32]
 
 

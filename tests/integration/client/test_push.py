@@ -20,6 +20,7 @@ from resumable.client import client as client_module
 from resumable.client.filelock import FileLock
 from tests.integration.client.engine import Engine, Reply
 from tests.integration.client.facts import Paid, Shipped
+from tests.waiting import until
 
 Connect = Callable[..., WorkflowClient]
 
@@ -218,6 +219,14 @@ def test_what_cannot_be_sent_is_refused_at_once(
     with pytest.raises(error):
         push(client)
     assert client.stats().pending == 0
+
+
+@pytest.mark.parametrize("options", [{"engine": "localhost:8000"}, {"signals": [int]}])
+def test_senseless_settings_are_refused_when_the_client_is_made(connect: Connect, options: dict[str, Any]) -> None:
+    before = threading.active_count()
+    with pytest.raises((ValueError, TypeError)):
+        connect(**options)
+    until(lambda: threading.active_count() == before)
 
 
 def test_two_classes_of_one_name_are_refused(connect: Connect) -> None:

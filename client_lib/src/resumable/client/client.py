@@ -8,7 +8,6 @@ import os
 import re
 import sqlite3
 import threading
-import weakref
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -75,6 +74,8 @@ class WorkflowClient:
     ) -> None:
         if not _SERVICE.fullmatch(service):
             raise ValueError(f"a service is named by up to 100 of A-Z a-z 0-9 _ . -, not {service!r}")
+        if not engine.startswith(("http://", "https://")):
+            raise ValueError(f"the engine's address begins with http:// or https://, unlike {engine!r}")
         self.service = service
         self.engine = engine
         self._path = Path(outbox).absolute()
@@ -87,7 +88,11 @@ class WorkflowClient:
         self._runtime: Runtime | None = None
         self._running()
         _CLIENTS.add(self)
-        self._declare(signals)
+        try:
+            self._declare(signals)
+        except BaseException:
+            self.close()
+            raise
 
     def push(
         self,
@@ -173,6 +178,7 @@ class WorkflowClient:
         """
         with self._gate:
             runtime, self._runtime, self._closed = self._runtime, None, True
+        _CLIENTS.discard(self)
         if runtime is not None:
             runtime.close(timeout)
 
@@ -286,7 +292,9 @@ def _within_limit(body: bytes, name: str) -> bytes:
     return body
 
 
-_CLIENTS: weakref.WeakSet[WorkflowClient] = weakref.WeakSet()
+#: All that are open. Not weak: the threads of a client that was dropped go on, and a
+#: child that is forked then must be told of its file all the same.
+_CLIENTS: set[WorkflowClient] = set()
 
 #: What forked children have from their parents: kept, because collecting an SQLite
 #: connection closes it, and closing it in a child damages the parent's file.
