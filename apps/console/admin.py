@@ -15,10 +15,15 @@ from django_celery_beat.models import (
 from apps.accounts.models import Tenant
 from apps.catalog.models import EnrolmentToken, Service, ServiceKey, SignalType
 from apps.console.readonly import ReadOnly
+from apps.console.signing_in import SignIn
 from apps.definitions.models import Artifact, LoadError, Version, Workflow
 from apps.instances.models import Claim, History, Instance, Instruction
 from apps.signals.models import Cursor, Delivery, Signal, SignalKey
 from apps.waits.models import LookBack, Template, Wait
+
+admin.site.site_header = admin.site.site_title = "Resumable Functions"
+admin.site.login_form = SignIn
+admin.site.login_template = "console/sign_in.html"
 
 # What is large in an instance, where a list shows the instance of a row.
 OF_INSTANCE = ("instance__snapshot", "instance__result", "instance__error")
