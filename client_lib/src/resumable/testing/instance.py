@@ -113,6 +113,10 @@ class Record:
             return Position(began.at - wait.since, -1)
         return began
 
+    def pass_over(self, position: Position) -> None:
+        """Everything up to here was offered to the open waits: what they refused stays refused."""
+        self.since = {number: max(since, position) for number, since in self.since.items()}
+
     def fail(self, error: StepError, pause: timedelta | None, now: datetime) -> None:
         """Nothing of the step is kept; try again later, or leave it to a person."""
         self.attempts += 1

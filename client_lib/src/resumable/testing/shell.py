@@ -333,6 +333,7 @@ class Shell:
                 return
             found = self._next_event(record)
             if found is None:
+                record.pass_over(Position(self.now, self._log.last))
                 return
             began, kind, event, signal = found
             self._turn(record, began, kind, event, signal, detail)
@@ -392,8 +393,11 @@ class Shell:
             record.requested.pop(0)
         if signal is not None:
             record.consumed.add(signal.seq)
-            signal.takers.setdefault(record.program.name, record.number)
+            if signal.deliver == "one":
+                signal.takers[record.program.name] = record.number
             detail = {**detail, "signal": signal.name, "payload": signal.payload}
+        if not isinstance(event, (Start, Cancel)):
+            record.pass_over(began)
         record.apply(turn, began, self.now)
         record.remember(kind, self.now, **detail)
 
