@@ -109,7 +109,7 @@ def code_of(call: Callable[[], object]) -> str | None:
     """The stable code of the error that a call raises, or None."""
     try:
         call()
-    except Exception as error:  # noqa: BLE001  # each world has its own classes
+    except Exception as error:  # each world has its own classes
         return getattr(error, "code", type(error).__name__)
     return None
 

@@ -21,9 +21,7 @@ import msgspec
 
 from resumable import kinds
 
-LOOKUPS: Final = frozenset(
-    "exact ne gt gte lt lte in contains startswith endswith iexact isnull range regex".split()
-)
+LOOKUPS: Final = frozenset("exact ne gt gte lt lte in contains startswith endswith iexact isnull range regex".split())
 
 #: (dotted path, kind) of each field of a match key, sorted.
 KeyFields = tuple[tuple[str, str], ...]
@@ -64,10 +62,7 @@ class Q:
         return joined
 
     def __repr__(self) -> str:
-        parts = [
-            repr(child) if isinstance(child, Q) else f"{child[0]}={child[1]!r}"
-            for child in self.children
-        ]
+        parts = [repr(child) if isinstance(child, Q) else f"{child[0]}={child[1]!r}" for child in self.children]
         joined = f" {self.connector} ".join(parts)
         return f"{'~' if self.negated else ''}Q({joined})"
 
@@ -224,10 +219,7 @@ def _indexable(lookup: Lookup) -> bool:
 
 
 def _freeze(q: Q, owner: Any) -> Group:
-    children = tuple(
-        _freeze(child, owner) if isinstance(child, Q) else _lookup(owner, *child)
-        for child in q.children
-    )
+    children = tuple(_freeze(child, owner) if isinstance(child, Q) else _lookup(owner, *child) for child in q.children)
     return Group(connector=q.connector, negated=q.negated, children=children)
 
 

@@ -8,8 +8,8 @@ from inspect import CO_VARARGS, CO_VARKEYWORDS, iscoroutinefunction
 from types import FunctionType
 from typing import Any, ParamSpec, TypeVar, cast
 
-from resumable.errors import DefinitionError
 from resumable.compiler.function import Function
+from resumable.errors import DefinitionError
 from resumable.waits import Awaitable
 
 P = ParamSpec("P")

@@ -191,5 +191,3 @@ def number_text(value: float | Decimal) -> str:
         return "0"
     power = int(exponent) + len(text) - len(stripped)
     return f"{'-' if sign else ''}{stripped}" + (f"e{power}" if power else "")
-
-

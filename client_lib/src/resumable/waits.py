@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 else:
     S_co = TypeVar("S_co", covariant=True)
 
+T_co = TypeVar("T_co", covariant=True)
+
 #: How far back a wait looks: not past its step, a length of time, or to the instance's start.
 Since = timedelta | Literal["start"] | None
 
@@ -27,18 +29,17 @@ _OUTSIDE: Final = (
 )
 
 
-class Awaitable(Generic[S_co]):
+class Awaitable(Generic[T_co]):
     """Something only a resumable function can await; it describes, it does not run."""
 
     __slots__ = ()
 
-    def __await__(self) -> Generator[Any, Any, S_co]:
+    def __await__(self) -> Generator[Any, Any, T_co]:
         raise NotResumable(_OUTSIDE)
-        yield
 
 
 @dataclass(frozen=True, kw_only=True)
-class Match(Awaitable[S_co]):
+class Match(Awaitable[S_co], Generic[S_co]):
     """A wait for one signal that meets the criteria."""
 
     signal: type[S_co]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import logging
 import re
 import typing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from inspect import iscoroutinefunction
 from types import FunctionType
 from typing import Any, ClassVar, Final
 
@@ -162,7 +162,7 @@ class _Place:
 def _make_resumable(cls: type, name: str, value: Any) -> None:
     kind = type(value) if isinstance(value, (staticmethod, classmethod)) else None
     function = value.__func__ if kind else value
-    if isinstance(function, FunctionType) and iscoroutinefunction(function):
+    if isinstance(function, FunctionType) and inspect.iscoroutinefunction(function):
         made: Any = wrapped(function)
         setattr(cls, name, kind(made) if kind else made)
 
@@ -178,7 +178,7 @@ def _state_fields(cls: type) -> dict[str, Any]:
 
 
 def _hints(base: type) -> dict[str, Any]:
-    own = base.__dict__.get("__annotations__", {})
+    own = inspect.get_annotations(base)
     try:
         found = typing.get_type_hints(base)
     except (NameError, TypeError):
@@ -228,6 +228,6 @@ def _checked_schedule(place: _Place, schedule: Any) -> str | timedelta | None:
         return schedule
     if isinstance(schedule, timedelta) and schedule >= timedelta(seconds=1):
         return schedule
-    raise place.error(f'schedule= is a crontab line such as "0 9 * * 1" or a timedelta of a second or more, not {schedule!r}')
-
-
+    raise place.error(
+        f'schedule= is a crontab line such as "0 9 * * 1" or a timedelta of a second or more, not {schedule!r}'
+    )

@@ -37,9 +37,13 @@ class Writer:
         return "\n".join(parts) + "\n"
 
     def _definition(self, number: int) -> str:
-        name, arguments = ("run", "self, x=1, lst=None, depth=0") if not number else (
-            f"sub{number}",
-            "self, x, lst, *, depth=0",
+        name, arguments = (
+            ("run", "self, x=1, lst=None, depth=0")
+            if not number
+            else (
+                f"sub{number}",
+                "self, x, lst, *, depth=0",
+            )
         )
         start = "\n".join(
             [
@@ -252,8 +256,7 @@ class Writer:
         members = ", ".join(self._member(1) for _ in range(self._chance.randint(1, 3)))
         after = self._pick(["", "\n    break", f"\n    x = {self._value()}"])
         return (
-            f"async for done in as_completed({members}):\n"
-            f"    self.trace.append((done.index, plain(done.value))){after}"
+            f"async for done in as_completed({members}):\n    self.trace.append((done.index, plain(done.value))){after}"
         )
 
     def _scope(self) -> str:

@@ -63,7 +63,7 @@ def load(source: str, **replaced: Any) -> type:
         "plain": plain,
         **replaced,
     }
-    exec(compile(source, path, "exec", dont_inherit=True), space)  # noqa: S102
+    exec(compile(source, path, "exec", dont_inherit=True), space)
     program: type = space["P"]
     globals()["P"] = program
     return program
@@ -133,7 +133,7 @@ def straight_run(program: Program, numbers: list[int]) -> Seen:
             loaded.run.now = BEGIN + timedelta(hours=step)
             _apply(loaded, Fire(wait=number) if late else Deliver(wait=number, signal=_tick(wait.criteria, step)))
         seen.trace = loaded.owner.trace
-    except Exception as error:  # noqa: BLE001  # whatever the program raised is its end
+    except Exception as error:  # whatever the program raised is its end
         seen.end = (type(error).__name__, str(error))
     finally:
         current_run.reset(token)
@@ -193,7 +193,7 @@ def native_run(source: str, numbers: list[int]) -> Seen:
     except StopIteration as stop:
         seen.places.append(None)
         seen.end, seen.trace = stop.value, owner.trace.copy()
-    except Exception as error:  # noqa: BLE001  # whatever the program raised is its end
+    except Exception as error:  # whatever the program raised is its end
         seen.end = (type(error).__name__, str(error))
     coroutine.close()
     return seen

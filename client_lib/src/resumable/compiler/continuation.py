@@ -129,15 +129,9 @@ def restoring(names: Iterable[str]) -> list[ast.stmt]:
     return statements
 
 
-def compiled_function(
-    name: str, first_line: int, outer: list[ast.stmt], body: list[ast.stmt]
-) -> ast.AsyncFunctionDef:
+def compiled_function(name: str, first_line: int, outer: list[ast.stmt], body: list[ast.stmt]) -> ast.AsyncFunctionDef:
     """``async def name(@frame)`` around a body."""
-    arguments = ast.arguments(
-        posonlyargs=[], args=[ast.arg(arg=FRAME)], kwonlyargs=[], kw_defaults=[], defaults=[]
-    )
-    function = ast.AsyncFunctionDef(
-        name=name, args=arguments, body=[*outer, *body] or [ast.Pass()], decorator_list=[], type_params=[]
-    )
+    arguments = ast.arguments(posonlyargs=[], args=[ast.arg(arg=FRAME)], kwonlyargs=[], kw_defaults=[], defaults=[])
+    function = ast.AsyncFunctionDef(name=name, args=arguments, body=[*outer, *body] or [ast.Pass()], decorator_list=[])
     first = ast.Pass(lineno=first_line, col_offset=0, end_lineno=first_line, end_col_offset=0)
     return at(function, first)

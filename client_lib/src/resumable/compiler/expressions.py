@@ -104,12 +104,7 @@ class Hoist:
             return True
         if not isinstance(node, ast.Name):
             return False
-        rebound = {
-            inner.target.id
-            for other in later
-            for inner in ast.walk(other)
-            if isinstance(inner, ast.NamedExpr)
-        }
+        rebound = {inner.target.id for other in later for inner in ast.walk(other) if isinstance(inner, ast.NamedExpr)}
         return node.id not in self._shared and node.id not in rebound
 
     def _parts(self, node: ast.expr) -> ast.expr:
@@ -120,8 +115,7 @@ class Hoist:
             flat += value if isinstance(value, list) else [value]
         rebuilt = iter(self.sequence(flat))
         changes = {
-            name: [next(rebuilt) for _ in value] if isinstance(value, list) else next(rebuilt)
-            for name, value in fields
+            name: [next(rebuilt) for _ in value] if isinstance(value, list) else next(rebuilt) for name, value in fields
         }
         return at(type(node)(**{**dict(ast.iter_fields(node)), **changes}), node)
 

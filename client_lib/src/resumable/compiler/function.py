@@ -1,7 +1,6 @@
 """A resumable function: its points, and the code that continues it from each of them."""
 
 from __future__ import annotations
-
 import __future__
 
 import ast
@@ -11,7 +10,6 @@ from functools import reduce
 from types import CellType, CodeType, FunctionType
 from typing import Any, Final
 
-from resumable.errors import DefinitionError, SnapshotError
 from resumable.compiler.build import FRAME, MARK, at
 from resumable.compiler.continuation import Rest, compiled_function, restoring
 from resumable.compiler.lower import Lowering
@@ -19,6 +17,7 @@ from resumable.compiler.names import Closure, bound_names, mangle, shared_names
 from resumable.compiler.points import Point
 from resumable.compiler.prepare import Prepared
 from resumable.compiler.source import function_tree
+from resumable.errors import DefinitionError, SnapshotError
 
 #: The point before the first statement.
 ENTRY: Final = ""
@@ -81,9 +80,9 @@ class Function:
         """A closure of this function made again, around the given cells."""
         names = sorted(name for name in cells if name != "__class__")
         node = _without_defaults(self._closures[number])
-        made: ast.stmt = at(ast.Return(value=node), node) if isinstance(node, ast.Lambda) else node
+        statement: ast.stmt = at(ast.Return(value=node), node) if isinstance(node, ast.Lambda) else node
         arguments = [ast.arg(arg=name) for name in names]
-        maker = _plain_function("@maker", arguments, [made])
+        maker = _plain_function("@maker", arguments, [statement])
         code = _inner_code(self._compile([maker]), "@maker")
         inner = next(const for const in code.co_consts if isinstance(const, CodeType))
         closure = tuple(cells.get(name) or self._outer_cell(name, cells) for name in inner.co_freevars)
@@ -124,16 +123,15 @@ class Function:
     def _compile(self, body: list[ast.stmt]) -> CodeType:
         if self._owner_name is not None:
             # Inside a class body, so that private names and ``__class__`` mean what they should.
-            wrapper = ast.ClassDef(
-                name=self._owner_name, bases=[], keywords=[], body=body, decorator_list=[], type_params=[]
-            )
+            wrapper = ast.ClassDef(name=self._owner_name, bases=[], keywords=[], body=body, decorator_list=[])
             body = [at(wrapper, body[0])]
         module = ast.Module(body=body, type_ignores=[])
         flags = self.python.__code__.co_flags & _FUTURES
         try:
-            return compile(module, self.path, "exec", flags=flags, dont_inherit=True)
+            code: CodeType = compile(module, self.path, "exec", flags=flags, dont_inherit=True)
         except SyntaxError as error:
             raise DefinitionError(str(error), path=self.path, line=error.lineno or 0) from error
+        return code
 
     def _is_scope(self, node: ast.expr) -> bool:
         """Whether an ``async with`` opens a ``cancel_scope``, under whatever name it was imported."""
@@ -180,7 +178,7 @@ def _without_defaults(node: Closure) -> Closure:
 
 def _plain_function(name: str, arguments: list[ast.arg], body: list[ast.stmt]) -> ast.FunctionDef:
     given = ast.arguments(posonlyargs=[], args=arguments, kwonlyargs=[], kw_defaults=[], defaults=[])
-    function = ast.FunctionDef(name=name, args=given, body=body, decorator_list=[], type_params=[])
+    function = ast.FunctionDef(name=name, args=given, body=body, decorator_list=[])
     return at(function, body[0])
 
 

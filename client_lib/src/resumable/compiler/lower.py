@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from resumable.errors import DefinitionError
 from resumable.compiler.build import at, branch, call_frame, load, negated, on_frame, store
 from resumable.compiler.expressions import Hoist, suspends
 from resumable.compiler.points import Point
+from resumable.errors import DefinitionError
 
 _DIRECT: Final = (ast.Assign, ast.Expr, ast.Return)
 
@@ -75,9 +75,10 @@ class Lowering:
         entered = at(call_frame("enter", ast.Constant(value=point.key), operand), node)
         statement.value = at(ast.Await(value=entered), node)
         statement.point = point
-        point.statement = at(statement, node)
+        lowered: ast.stmt = at(statement, node)
+        point.statement = lowered
         self.points[point.key] = point
-        return point.statement
+        return lowered
 
     def _hoist(self) -> Hoist:
         def suspend(name: str, node: ast.Await, operand: ast.expr) -> ast.stmt:
@@ -87,7 +88,7 @@ class Lowering:
 
     def _simple(self, node: Any) -> list[ast.stmt]:
         hoist = self._hoist()
-        value = getattr(node, "value", None)
+        value: Any = getattr(node, "value", None)
         plain = isinstance(node, _DIRECT) and isinstance(value, ast.Await)
         if plain and not any(suspends(target) for target in getattr(node, "targets", [])):
             operand = hoist.expression(value.value)
@@ -265,7 +266,7 @@ class Lowering:
         handlers = [self._handler(handler) for handler in node.handlers]
         if handlers and any(suspends(inner) for inner in node.body):
             handlers.insert(0, _pass_on())
-        final = [branch(on_frame("live"), node.finalbody)] if node.finalbody else []
+        final: list[ast.stmt] = [branch(on_frame("live"), node.finalbody)] if node.finalbody else []
         orelse = self._orelse(node)
         return [at(ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final), node)]
 
@@ -288,8 +289,7 @@ class Lowering:
         hoist = self._hoist()
         subject = hoist.expression(node.subject)
         cases = [
-            ast.match_case(pattern=case.pattern, guard=case.guard, body=self._block(case.body))
-            for case in node.cases
+            ast.match_case(pattern=case.pattern, guard=case.guard, body=self._block(case.body)) for case in node.cases
         ]
         return [*hoist.out, at(ast.Match(subject=subject, cases=cases), node)]
 

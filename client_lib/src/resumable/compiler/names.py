@@ -48,10 +48,7 @@ def _outer_parts(node: ast.AST) -> list[ast.AST]:
 def bound_names(function: ast.AsyncFunctionDef) -> set[str]:
     """Names that are local to the function, as written (not mangled)."""
     arguments = function.args
-    names = {
-        argument.arg
-        for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)
-    }
+    names = {argument.arg for argument in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
     names |= {argument.arg for argument in (arguments.vararg, arguments.kwarg) if argument}
     foreign: set[str] = set()
     inside = _comprehension_targets(function)
@@ -104,10 +101,5 @@ def shared_names(function: ast.AsyncFunctionDef) -> set[str]:
         for node in ast.walk(statement):
             if isinstance(node, _SCOPES):
                 used |= {inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)}
-                used |= {
-                    name
-                    for inner in ast.walk(node)
-                    if isinstance(inner, ast.Nonlocal)
-                    for name in inner.names
-                }
+                used |= {name for inner in ast.walk(node) if isinstance(inner, ast.Nonlocal) for name in inner.names}
     return used & bound_names(function)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(slots=True, eq=False)
@@ -16,5 +16,5 @@ class Point:
 
     key: str
     line: int
-    statement: ast.stmt | None = None
+    statement: Any = None
     temporaries: set[str] = field(default_factory=set)

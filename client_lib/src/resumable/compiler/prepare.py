@@ -6,9 +6,9 @@ import ast
 import copy
 from typing import Final
 
-from resumable.errors import DefinitionError
 from resumable.compiler.build import MARK, at, load
 from resumable.compiler.names import closures, own_nodes
+from resumable.errors import DefinitionError
 
 _REFUSED: Final = {
     ast.Yield: "`yield` makes a generator; a workflow function returns one result",

@@ -17,7 +17,6 @@ from resumable.kernel.run import Run, current_run
 from resumable.kernel.saving import Loaded, open_wait
 from resumable.kernel.snapshot import read
 from resumable.kernel.turn import (
-    Cancel,
     Cancelled,
     Completed,
     Deliver,

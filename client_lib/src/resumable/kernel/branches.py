@@ -69,7 +69,7 @@ class Branch:
             return Returned(stop.value)
         except (KeyboardInterrupt, MemoryError):
             raise
-        except BaseException as raised:  # noqa: BLE001  # handed to whoever awaits this branch
+        except BaseException as raised:  # handed to whoever awaits this branch
             self.stack = None
             return Raised(raised)
         return Asked(request)

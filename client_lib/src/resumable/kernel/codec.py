@@ -31,9 +31,7 @@ class Encoder:
         table, because a part that is not rewritten names them.
     """
 
-    def __init__(
-        self, references: References, owner: object, known: dict[str, type], pinned: dict[int, int]
-    ) -> None:
+    def __init__(self, references: References, owner: object, known: dict[str, type], pinned: dict[int, int]) -> None:
         self._references = references
         self._owner = owner
         self._aliases = {cls: alias for alias, cls in known.items()}
@@ -163,7 +161,8 @@ class Encoder:
         return {"$struct": [self._class_name(type(value)), self._attributes(given)]}
 
     def _error(self, error: BaseException) -> Any:
-        _, arguments, *state = _builtin_base(type(error)).__reduce__(error)
+        reduced: tuple[Any, ...] = _builtin_base(type(error)).__reduce__(error)  # type: ignore[assignment]
+        _, arguments, *state = reduced
         data: dict[str, Any] = {
             "type": self._class_name(type(error)),
             "args": self._items(arguments),
@@ -208,9 +207,7 @@ def _builtin_base(cls: type[BaseException]) -> type[BaseException]:
 class Decoder:
     """Reads the parts of one snapshot; shared objects are made once, when first met."""
 
-    def __init__(
-        self, references: References, owner: object, known: dict[str, type], objects: dict[str, Any]
-    ) -> None:
+    def __init__(self, references: References, owner: object, known: dict[str, type], objects: dict[str, Any]) -> None:
         self._references = references
         self._owner = owner
         self._known = known

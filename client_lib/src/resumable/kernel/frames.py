@@ -7,10 +7,10 @@ from collections.abc import Generator
 from types import CellType
 from typing import TYPE_CHECKING, Any, Final
 
+from resumable.compiler.function import ENTRY, Function
 from resumable.errors import NotResumable, WaitCancelled
 from resumable.functions import Invocation, compiled_function
 from resumable.groups import AsCompleted, Group, Stream
-from resumable.compiler.function import ENTRY, Function
 from resumable.kernel.iterators import SavedIterator, saved_iterator
 from resumable.scopes import Scope
 from resumable.waits import Awaitable, Match, Timer
@@ -102,7 +102,7 @@ class Frame:
     def close_scope(self, scope: Scope) -> None:
         self.branch.close_scope(scope)
 
-    def absorb(self, scope: Scope, error: WaitCancelled) -> bool:
+    def absorb(self, scope: Scope, error: BaseException) -> bool:
         """Whether this cancellation was meant for this scope and ends here."""
         return getattr(error, "scope", None) is scope
 

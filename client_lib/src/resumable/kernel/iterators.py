@@ -7,7 +7,8 @@ can be saved is a closed list; anything lazy is refused with the fix.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+import gc
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
@@ -153,7 +154,7 @@ class ZipIterator(SavedIterator):
                 raise ValueError(f"zip() argument {later} is longer than {before}")
 
 
-_VIEWS: Final = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
+_VIEWS: Final[dict[type, str]] = {type({}.keys()): "keys", type({}.values()): "values", type({}.items()): "items"}
 
 
 def saved_iterator(source: Iterable[Any], where: str) -> SavedIterator:
@@ -165,11 +166,10 @@ def saved_iterator(source: Iterable[Any], where: str) -> SavedIterator:
         return source
     if isinstance(source, dict):
         return MappingIterator(source, list(source), "keys", len(source))
-    if type(source) in _VIEWS:
-        mapping: Mapping[Any, Any] = source.mapping  # type: ignore[attr-defined]
-        if hasattr(mapping, "copy"):
-            owner = _owner(mapping)
-            return MappingIterator(owner, list(owner), _VIEWS[type(source)], len(owner))
+    part = _VIEWS.get(type(source))
+    if part is not None:
+        owner = _viewed(source)
+        return MappingIterator(owner, list(owner), part, len(owner))
     if isinstance(source, Set):
         return SetIterator(source, list(source), len(source))
     if isinstance(source, Sequence) or isinstance(source, (list, tuple, str, bytes, bytearray, range)):
@@ -177,11 +177,9 @@ def saved_iterator(source: Iterable[Any], where: str) -> SavedIterator:
     return _from_builtin(source, where)
 
 
-def _owner(proxy: Mapping[Any, Any]) -> dict[Any, Any]:
-    """The dict behind the read-only proxy of a view: ``|`` hands out the owner's referent."""
-    import gc
-
-    (owner,) = (item for item in gc.get_referents(proxy) if isinstance(item, dict))
+def _viewed(view: Any) -> dict[Any, Any]:
+    """The dict behind a view. A view itself only gives a read-only proxy of it."""
+    (owner,) = (item for item in gc.get_referents(view.mapping) if isinstance(item, dict))
     return owner
 
 

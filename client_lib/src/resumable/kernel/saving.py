@@ -8,13 +8,13 @@ from types import CellType
 from typing import Any, Final, Literal, cast
 
 from resumable import criteria, groups, scopes, waits
+from resumable.compiler.function import Function
 from resumable.errors import NotSaveable
 from resumable.functions import Invocation
 from resumable.kernel import iterators, snapshot
 from resumable.kernel.branches import Branch, GroupState
 from resumable.kernel.codec import Decoder, Encoder
 from resumable.kernel.frames import captured
-from resumable.compiler.function import Function
 from resumable.kernel.references import References
 from resumable.kernel.run import Run
 from resumable.kernel.snapshot import Part
@@ -192,12 +192,9 @@ class Loaded:
         return {
             "state": {name: self._state(encoder, name) for name in self._set_fields()},
             "branches": {
-                str(number): self._branch_data(encoder, branch)
-                for number, branch in self.run.branches.items()
+                str(number): self._branch_data(encoder, branch) for number, branch in self.run.branches.items()
             },
-            "groups": {
-                str(number): _group_data(encoder, group) for number, group in self.run.groups.items()
-            },
+            "groups": {str(number): _group_data(encoder, group) for number, group in self.run.groups.items()},
         }
 
     def state(self) -> dict[str, Any]:
@@ -318,5 +315,3 @@ def open_wait(number: int, data: OpenWait | dict[str, Any]) -> OpenWait:
         function=data["function"],
         branch=data["branch"],
     )
-
-

@@ -179,9 +179,7 @@ class Shell:
         record.status = "waiting"
         self._pump(record, reason=reason)
 
-    def rewind(
-        self, instance: InstanceView, to: int, *, redeliver: bool = False, reason: str = ""
-    ) -> None:
+    def rewind(self, instance: InstanceView, to: int, *, redeliver: bool = False, reason: str = "") -> None:
         """Restore the snapshot and waits of history entry ``to``.
 
         :param redeliver: give the signals consumed since once more.
@@ -314,8 +312,7 @@ class Shell:
         started: list[Record] = []
         for program in list(self._programs.values()):
             if program.name in served or not any(
-                start.signal == signal.name and start.criteria.matches(signal.payload)
-                for start in program.starts
+                start.signal == signal.name and start.criteria.matches(signal.payload) for start in program.starts
             ):
                 continue
             value = program.read_signal(signal.name, signal.payload)
@@ -340,18 +337,15 @@ class Shell:
             detail = {}
         raise RuntimeError(f"{record.program.name} made {ENDLESS} steps without waiting for anything new")
 
-    def _next_event(self, record: Record) -> tuple[Position, str, Event, LoggedSignal | None] | None:
+    def _next_event(self, record: Record) -> _Next | None:
         if record.requested:
             event = record.requested[0]
             if isinstance(event, Start):
                 return record.begun, "started", event, None
             return Position(self.now, self._log.last), "cancelled", event, None
-        found = min(self._candidates(record), key=lambda candidate: candidate[0], default=None)
-        return found
+        return min(self._candidates(record), key=lambda candidate: candidate[0], default=None)
 
-    def _candidates(
-        self, record: Record
-    ) -> Iterator[tuple[Position, str, Event, LoggedSignal | None]]:
+    def _candidates(self, record: Record) -> Iterator[_Next]:
         """What could come next: due waits, and the oldest signal that each wait matches."""
         for wait in record.waits:
             if wait.due_at is not None and wait.due_at <= self.now:
@@ -442,6 +436,10 @@ class _Delivery:
 
     wait: int
     seq: int
+
+
+#: When it came, the kind for the history, what to apply, and the signal if it is one.
+_Next = tuple[Position, str, "Event | _Delivery", "LoggedSignal | None"]
 
 
 def _json(value: Any) -> Any:

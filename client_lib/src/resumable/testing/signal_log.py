@@ -69,9 +69,7 @@ class SignalLog:
             if known is not digest:
                 return None
         self.last += 1
-        signal = LoggedSignal(
-            seq=self.last, name=name, payload=payload, received_at=received_at, deliver=deliver
-        )
+        signal = LoggedSignal(seq=self.last, name=name, payload=payload, received_at=received_at, deliver=deliver)
         self._by_name[name].append(signal)
         return signal
 
