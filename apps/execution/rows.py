@@ -117,6 +117,11 @@ class InstructionRow(NamedTuple):
     actor: str
     reason: str
     created_at: datetime
+    after_signal: int
+
+    @property
+    def position(self) -> Position:
+        return Position(self.created_at, self.after_signal)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.execution.keys import storable
 from apps.execution.rows import Changes
+from apps.execution.snapshots import state_of
 from apps.execution.templates import Shape, template_ids
 from apps.execution.turns import Instance, Opened
 from apps.instances.statuses import ENDED, Status
@@ -18,6 +19,11 @@ from resumable.faults import next_try
 
 #: What a row keeps of a traceback: its end, where the error is.
 LONGEST_ERROR = 20_000
+
+
+def jitter() -> float:
+    """From 0 to 1, so that steps that failed together are not tried again together."""
+    return random.random()  # noqa: S311
 
 
 def collect(stepped: Sequence[Instance], moment: datetime) -> Changes:
@@ -72,7 +78,7 @@ def fail(instance: Instance, changes: Changes, moment: datetime) -> None:
     """The failed step is tried again after a while, or its instance is quarantined (rule 9)."""
     assert instance.fault is not None
     attempts = 1 if instance.entries else instance.row.attempts + 1
-    delay = next_try(instance.fault.fault, attempts, random.random())  # noqa: S311 - jitter
+    delay = next_try(instance.fault.fault, attempts, jitter())
     status = Status.QUARANTINED if delay is None else Status.RETRYING
     error = storable(instance.fault.traceback[-LONGEST_ERROR:])
     instance.revision += 1
@@ -81,10 +87,10 @@ def fail(instance: Instance, changes: Changes, moment: datetime) -> None:
     line = (
         instance.row.id,
         instance.revision,
-        status.value,
+        "quarantined" if delay is None else "failed_step",
         moment,
         encode(detail),
-        state(instance),
+        encode(state_of(instance.snapshot) if instance.snapshot else {}),
         instance.snapshot,
     )
     changes.history.append(line)
@@ -92,10 +98,6 @@ def fail(instance: Instance, changes: Changes, moment: datetime) -> None:
     changes.instances.append(
         row(instance, moment, status=status.value, error=error, attempts=attempts, retry_at=retry_at)
     )
-
-
-def state(instance: Instance) -> str:
-    return encode(instance.entries[-1].state) if instance.entries else "{}"
 
 
 def fault_of(instance: Instance) -> dict[str, Any]:
@@ -126,9 +128,12 @@ def wait_row(instance: Instance, opened: Opened, templates: dict[Shape, int], mo
 
 def owe(instance: Instance, owed: dict[str, list[Any]]) -> None:
     """What must be looked back for once this batch is committed."""
-    new = [each.wait.number for each in signal_waits(instance)]
-    if new:
-        owed.setdefault("waits", []).append([instance.row.id, new])
+    looking = [each.wait.number for each in signal_waits(instance)]
+    if instance.entries:
+        # A `.where` may agree now to what it declined before: it is asked about the state as it is.
+        looking += [each.number for each in instance.waits.values() if each.where]
+    if looking:
+        owed.setdefault("waits", []).append([instance.row.id, looking])
     for given in instance.declined:
         owed.setdefault("offers", []).append([given.signal_id, instance.row.workflow_id])
     if instance.ended and instance.row.key and instance.began is not None:

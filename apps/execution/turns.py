@@ -147,9 +147,9 @@ def arguments(program: Program, told: InstructionRow) -> tuple[Any, ...]:
 
 
 def cancel(instance: Instance, program: Program, told: InstructionRow, now: datetime) -> None:
-    event, began = Cancel(scope=told.scope or None), Position(told.created_at, 0)
+    event = Cancel(scope=told.scope or None)
     try:
-        turn(instance, program, event, began, "cancel", said(told), now)
+        turn(instance, program, event, told.position, "cancelled", said(told), now)
     except StepError as error:
         # The scope was left between the asking and now: there is nothing to cancel any more.
         if not isinstance(error.error, UnknownScope):
@@ -164,7 +164,7 @@ def cancel_unbegun(instance: Instance, told: InstructionRow) -> None:
     """Nothing of it ran, so there is nothing to unwind."""
     instance.status = Status.CANCELLED.value
     instance.revision += 1
-    instance.entries.append(Entry(seq=instance.revision, kind="cancel", detail=said(told), state={}, snapshot=""))
+    instance.entries.append(Entry(seq=instance.revision, kind="cancelled", detail=said(told), state={}, snapshot=""))
 
 
 def begin(instance: Instance, program: Program, work: Work, now: datetime) -> None:
@@ -174,18 +174,18 @@ def begin(instance: Instance, program: Program, work: Work, now: datetime) -> No
     if first is None or instance.ended:
         return
     signal = read(program, first)
-    detail = {"signal": first.signal_id, "name": first.name}
+    detail = {"signal": first.name, "signal_id": first.signal_id}
     turn(instance, program, Start(args=(signal,)), first.position, "started", detail, now)
     work.deliveries.remove(first)
     instance.consumed.append((first.id, instance.revision))
 
 
 def turns(instance: Instance, program: Program, work: Work, now: datetime) -> Iterator[None]:
-    """Apply what is next until nothing is. What comes at one moment: the signal before the time limit."""
+    """Apply what is next until nothing is. Of what comes at one moment the time limit is first."""
     while instance.snapshot and not instance.ended:
         due = next_due(instance, now)
         given = work.deliveries[0] if work.deliveries else None
-        if due is not None and (given is None or due.at < given.received_at):
+        if due is not None and (given is None or due.at <= given.received_at):
             fire(instance, program, due, now)
         elif given is not None:
             give(instance, program, given, now)
@@ -200,20 +200,27 @@ class Due:
     at: datetime
     number: int
     kind: str
+    since: Position
+
+    @property
+    def position(self) -> Position:
+        """Where the step that it causes begins: never before the step that made the wait."""
+        return max(Position(self.at, 0), self.since)
 
 
 def next_due(instance: Instance, now: datetime) -> Due | None:
     """The open wait whose moment came first."""
-    due = [Due(each.due_at, each.number, each.kind) for each in instance.waits.values() if each.due_at]
-    opened = (each.wait for each in instance.opened.values())
-    due += [Due(each.due_at, each.number, each.kind) for each in opened if each.due_at]
+    due = [Due(each.due_at, each.number, each.kind, each.since) for each in instance.waits.values() if each.due_at]
+    for each in instance.opened.values():
+        if each.wait.due_at:
+            due.append(Due(each.wait.due_at, each.wait.number, each.wait.kind, each.since))
     past = [each for each in due if each.at <= now]
     return min(past, key=lambda each: (each.at, each.number), default=None)
 
 
 def fire(instance: Instance, program: Program, due: Due, now: datetime) -> None:
     kind = "timer" if due.kind == Kind.TIMER else "timeout"
-    turn(instance, program, Fire(wait=due.number), Position(due.at, 0), kind, {"wait": due.number}, now)
+    turn(instance, program, Fire(wait=due.number), due.position, kind, {"wait": due.number}, now)
 
 
 def give(instance: Instance, program: Program, given: DeliveryRow, now: datetime) -> None:
@@ -224,7 +231,7 @@ def give(instance: Instance, program: Program, given: DeliveryRow, now: datetime
         signal = signal or read(program, given)
         if asks and not where_agrees(program, instance.snapshot, number, signal, now=now):
             continue
-        detail = {"signal": given.signal_id, "name": given.name, "wait": number}
+        detail = {"signal": given.name, "signal_id": given.signal_id, "wait": number}
         turn(instance, program, Deliver(wait=number, signal=signal), given.position, "signal", detail, now)
         instance.consumed.append((given.id, instance.revision))
         return
@@ -277,7 +284,7 @@ def turn(
     for each in done.opened:
         instance.opened[each.number] = Opened(each, since(instance, each, began))
     end(instance, event, done)
-    detail = {**detail, "at": began.at, "after": began.signal}
+    detail = {**detail, "began": list(began), "opened": [each.number for each in done.opened]}
     instance.entries.append(
         Entry(seq=instance.revision, kind=kind, detail=detail, state=done.state, snapshot=done.snapshot)
     )

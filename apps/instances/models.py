@@ -97,6 +97,7 @@ class Instruction(models.Model):
     reason = models.TextField(blank=True, default="")
     held = models.BooleanField(default=False)
     created_at = models.DateTimeField(default=now)
+    after_signal = models.BigIntegerField(default=0, help_text="the last signal of the log before it was told")
 
     objects = InstructionQuerySet.as_manager()
 

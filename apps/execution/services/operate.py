@@ -7,17 +7,16 @@ each is a compare-and-swap and a line of history with who and why. No verb but `
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from apps.definitions.artifacts import Unloadable
 from apps.definitions.programs import program
+from apps.execution import log
 from apps.execution.holding import release
 from apps.execution.recording import record
 from apps.execution.restoring import restored
-from apps.execution.rows import Position
 from apps.execution.services import look_back
 from apps.execution.snapshots import open_scopes, state_of
 from apps.execution.store import store
@@ -37,6 +36,7 @@ from apps.lib.clock import now
 from apps.lib.doorbell import ring
 from apps.lib.problems import Conflict, NotFound, Unprocessable
 from apps.signals.models import Delivery
+from apps.waits.models import LookBack
 from resumable import kernel
 
 
@@ -83,8 +83,8 @@ def retry(instance_id: int, *, actor: str, reason: str = "") -> Instance:
 def cancel(instance_id: int, *, actor: str, reason: str = "", scope: str | None = None) -> Instance:
     """Have `WaitCancelled` raised at its awaits (rule 13), or at those inside one scope.
 
-    A worker takes the turn. A cancelled instance that was stopped takes turns again, to clean up; a stopped one of
-    which a scope is cancelled stays as it is until it is resumed. Raises IllegalState, UnknownScope.
+    A worker takes the turn; an instance that was paused or quarantined takes turns again for it. Raises IllegalState,
+    UnknownScope.
     """
     with transaction.atomic():
         instance = locked(instance_id, CANCELLABLE, "cancelled")
@@ -98,22 +98,17 @@ def cancel(instance_id: int, *, actor: str, reason: str = "", scope: str | None 
             scope=scope or "",
             actor=actor,
             reason=reason,
-            held=scope is not None and instance.status not in ACTIVE,
             created_at=now(),
+            after_signal=log.end(),
         )
-        if scope is None:
-            begin_cancelling(instance)
+        instance.cancelling = instance.cancelling or scope is None
+        Instance.objects.filter(pk=instance.pk).update(cancelling=instance.cancelling)
+        if instance.status not in ACTIVE:
+            Instance.objects.all().wake([instance.pk], [Status(instance.status)])
+            instance.refresh_from_db(fields=["status", "retry_at"])
+            release([instance.pk])
         ring("instances.resume")
     return instance
-
-
-def begin_cancelling(instance: Instance) -> None:
-    Instance.objects.filter(pk=instance.pk).update(cancelling=True)
-    instance.cancelling = True
-    if instance.status not in ACTIVE:
-        Instance.objects.all().wake([instance.pk], [Status(instance.status)])
-        instance.refresh_from_db(fields=["status", "retry_at"])
-        release([instance.pk])
 
 
 def rewind(instance_id: int, *, actor: str, to: int, reason: str = "", redeliver: bool = False) -> Instance:
@@ -131,7 +126,7 @@ def rewind(instance_id: int, *, actor: str, to: int, reason: str = "", redeliver
         if redeliver:
             Delivery.objects.all().redeliver(instance.pk, to)
         instance.waits.all().delete()
-        store().save(restored(instance, entry.snapshot, began(instance, to)), now())
+        store().save(restored(instance, entry), now())
         ring("instances.resume")
     look_back.settle()
     return instance
@@ -140,22 +135,13 @@ def rewind(instance_id: int, *, actor: str, to: int, reason: str = "", redeliver
 def go_back(instance: Instance, entry: History, detail: dict[str, Any]) -> None:
     ended = {"result": None, "ended_at": None, "live_key": instance.key or None}
     changes: dict[str, Any] = {"snapshot": entry.snapshot, "error": "", "attempts": 0, "crashes": 0, "retry_at": None}
-    status = instance.status if instance.status == Status.PAUSED else Status.WAITING
     try:
         with transaction.atomic():
-            record(instance, "rewound", detail, state=entry.state, status=status, **changes, **ended)
+            record(instance, "rewound", detail, state=entry.state, status=Status.WAITING, **changes, **ended)
     except IntegrityError as error:
         raise IllegalState(f"Another live instance has the key {instance.key!r} now.") from error
-    if status == Status.WAITING:
-        release([instance.pk])
-
-
-def began(instance: Instance, seq: int) -> Position:
-    """Where the step of the last turn up to entry `seq` began."""
-    for entry in History.objects.of(instance).filter(seq__lte=seq).reverse():
-        if "after" in entry.detail:
-            return Position(datetime.fromisoformat(entry.detail["at"]), entry.detail["after"])
-    return Position(instance.started_at, instance.started_signal)
+    Instruction.objects.filter(instance=instance).delete()
+    release([instance.pk])
 
 
 def patch(
@@ -177,8 +163,12 @@ def patch(
             )
         except (ValueError, Unloadable) as error:
             raise BadPatch(f"{error}.") from error
-        detail = said(actor, reason) | {"difference": difference}
+        detail = said(actor, reason) | {"changes": difference}
         record(instance, "patched", detail, state=state_of(snapshot), snapshot=snapshot)
+        again = [each.number for each in instance.waits.exclude(where="")]
+        if again:
+            LookBack.objects.create(owed={"waits": [[instance.pk, again]]})
+    look_back.settle()
     return instance
 
 

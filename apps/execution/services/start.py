@@ -145,7 +145,7 @@ def create(workflow: Workflow, args: Arguments, key: str | None, request: Reques
             )
     except IntegrityError as error:
         raise KeyInUse(f"A live instance of {workflow.name} has the key {key!r}.") from error
-    Instruction.objects.create(instance=instance, kind=Asked.START, args=args, created_at=now())
+    Instruction.objects.create(instance=instance, kind=Asked.START, args=args, created_at=now(), after_signal=position)
     if request is not None:
         remember(request, instance)
     ring("instances.resume")
