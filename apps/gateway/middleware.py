@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from apps.gateway.problems import BY_STATUS, CONTENT_TYPE, answer, failed, problem_of
+from apps.gateway.problems import BY_FLOW, BY_STATUS, CONTENT_TYPE, answer, failed, problem_of
 from apps.lib.problems import Problem
 
 if TYPE_CHECKING:
@@ -62,10 +62,20 @@ def _members(response: HttpResponseBase) -> dict[str, Any]:
 
 
 def _problem(status: int, members: dict[str, Any]) -> Problem:
-    family = BY_STATUS.get(status) or BY_STATUS[400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500]
+    family = _family(status, members)
     problem = family(_first_message(members), **members)
     problem.extra["status"] = status
     return problem
+
+
+def _family(status: int, members: dict[str, Any]) -> type[Problem]:
+    flows = (members.get("data") or {}).get("flows", ()) if status == HTTPStatus.UNAUTHORIZED else ()
+    # Steps that were taken or are only offered are listed too; a signed-in caller has nothing but steps to take.
+    signed_in = (members.get("meta") or {}).get("is_authenticated")
+    for flow in flows:
+        if flow["id"] in BY_FLOW and (signed_in or flow.get("is_pending")):
+            return BY_FLOW[flow["id"]]
+    return BY_STATUS.get(status) or BY_STATUS[400 if status < HTTPStatus.INTERNAL_SERVER_ERROR else 500]
 
 
 def _first_message(members: dict[str, Any]) -> str:

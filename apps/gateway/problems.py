@@ -52,6 +52,14 @@ class InvalidBody(problems.Unprocessable):
     code, title = "invalid_body", "A member of the body is missing, or not of the type it must have."
 
 
+class ReauthenticationRequired(problems.Unauthenticated):
+    code, title = "reauthentication_required", "Show again who you are, then repeat the request."
+
+
+class SecondFactorRequired(problems.Unauthenticated):
+    code, title = "second_factor_required", "Go on with a code of your second factor."
+
+
 class MethodNotAllowed(Problem):
     code, status, title = "method_not_allowed", 405, "This address does not answer that method."
 
@@ -86,6 +94,13 @@ BY_STATUS: dict[int, type[Problem]] = {
         RateLimited,
         InternalError,
     )
+}
+
+#: For a sign-in that has to go on, by the step that is next.
+BY_FLOW: dict[str, type[Problem]] = {
+    "reauthenticate": ReauthenticationRequired,
+    "mfa_reauthenticate": ReauthenticationRequired,
+    "mfa_authenticate": SecondFactorRequired,
 }
 
 FRAMEWORK: dict[type[Exception], type[Problem]] = {

@@ -5,19 +5,14 @@ from typing import Any
 import pytest
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.models import Authenticator
-from allauth.mfa.totp.internal.auth import (
-    TOTP,
-    format_hotp_value,
-    generate_totp_secret,
-    hotp_value,
-    yield_hotp_counters_from_time,
-)
+from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.test import Client
 
+from tests.integration.gateway.callers import PASSWORD, code_of
+
 URL = "/admin/login/"
-PASSWORD = "correct horse battery staple"
 
 
 @pytest.fixture
@@ -30,10 +25,6 @@ def root(db: None) -> User:
 def sign_in(client: Client, **values: str) -> bool:
     client.post(URL, {"username": "root", "password": PASSWORD, "next": "/admin/", **values})
     return "_auth_user_id" in client.session
-
-
-def code_of(secret: str) -> str:
-    return format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time())))
 
 
 def test_the_page_asks_for_name_password_and_code(client: Client, db: None) -> None:

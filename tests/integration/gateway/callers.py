@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value, yield_hotp_counters_from_time
 from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
@@ -105,3 +106,8 @@ def sign_in(client: Client, name: str, *roles: str) -> Person:
 
 def paid(uid: str, **payload: Any) -> dict[str, Any]:
     return {"uid": uid, "name": "Paid", "payload": {"order_id": "A1", "amount": 5, **payload}}
+
+
+def code_of(secret: str) -> str:
+    """What an authenticator app shows now."""
+    return str(format_hotp_value(hotp_value(secret, next(yield_hotp_counters_from_time()))))

@@ -6,10 +6,11 @@ from typing import Any
 import jwt
 import pytest
 from django.contrib.auth.models import Group, User
+from django.core.cache import cache
 from django.test import Client
 
 from apps.accounts.services import can_operate, can_view, grant
-from tests.integration.gateway.callers import PASSWORD, Person, Signer, problem, refused
+from tests.integration.gateway.callers import PASSWORD, Person, Signer, code_of, problem, refused
 
 LOGIN, REFRESH, SESSION = "/api/v1/auth/login", "/api/v1/auth/refresh", "/api/v1/auth/session"
 READS = ["/api/v1/workflows", "/api/v1/instances", "/api/v1/waits", "/api/v1/signals"]
@@ -96,17 +97,42 @@ def test_tokens_that_were_not_made_here_are_refused(http: Client, viewer: Person
         assert refused(viewer.get(READS[0])) == (401, "unauthenticated")
 
 
-def test_nobody_signs_up(http: Client, db: None) -> None:
-    answer = post(http, "/api/v1/auth/app/v1/auth/signup", username="new", password=PASSWORD)
-    assert refused(answer) == (403, "forbidden")
-    assert not User.objects.filter(username="new").exists()
+@pytest.mark.parametrize("path", ["signup", "app/v1/auth/signup", "password/request", "password/reset", "code/request"])
+def test_nobody_signs_up_or_in_by_mail(http: Client, db: None, path: str) -> None:
+    answer = post(http, f"/api/v1/auth/{path}", username="new", password=PASSWORD, email="new@example.org")
+    assert refused(answer) == (404, "not_found")
+    assert not User.objects.exists()
 
 
-def test_a_second_factor_is_asked_for(http: Client, viewer: Person) -> None:
-    from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
-
-    TOTP.activate(viewer.user, generate_totp_secret())
+def test_a_second_factor_is_set_up_and_then_asked_for(http: Client, viewer: Person) -> None:
+    url = "/api/v1/auth/authenticators/totp"
+    offered = viewer.get(url)
+    assert refused(offered) == (404, "not_found")
+    secret = problem(offered)["meta"]["secret"]
+    assert refused(viewer.post(url, {"code": code_of(secret)})) == (401, "reauthentication_required")
+    assert viewer.post("/api/v1/auth/reauthenticate", {"password": PASSWORD}).status_code == 200
+    assert refused(viewer.post(url, {"code": "000000"})) == (400, "invalid")
+    assert viewer.post(url, {"code": code_of(secret)}).status_code == 200
+    assert len(viewer.get("/api/v1/auth/authenticators").json()["data"]) >= 1
+    cache.clear()
     answer = post(http, LOGIN, username="vera", password=PASSWORD)
-    assert refused(answer) == (401, "unauthenticated")
-    flows = {each["id"] for each in problem(answer)["data"]["flows"] if each.get("is_pending")}
-    assert "mfa_authenticate" in flows
+    assert refused(answer) == (401, "second_factor_required")
+    half = problem(answer)
+    assert "access_token" not in half["meta"]
+    session = {"X-Session-Token": half["meta"]["session_token"]}
+    codes = viewer.get("/api/v1/auth/authenticators/recovery-codes").json()["data"]["unused_codes"]
+    answer = http.post(
+        "/api/v1/auth/2fa/authenticate", {"code": codes[0]}, content_type="application/json", headers=session
+    )
+    viewer.access = answer.json()["meta"]["access_token"]
+    assert viewer.get(READS[0]).status_code == 200
+
+
+def test_a_password_is_changed(http: Client, viewer: Person) -> None:
+    url = "/api/v1/auth/password"
+    new = "another battery horse staple"
+    assert refused(viewer.post(url, {"current_password": "wrong", "new_password": new})) == (400, "invalid")
+    assert refused(viewer.post(url, {"current_password": PASSWORD, "new_password": "short"})) == (400, "invalid")
+    assert viewer.post(url, {"current_password": PASSWORD, "new_password": new}).status_code in (200, 401)
+    cache.clear()
+    assert post(http, LOGIN, username="vera", password=new).status_code == 200
