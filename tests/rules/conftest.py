@@ -9,13 +9,12 @@ import pytest
 from tests.rules.world import ShellWorld, World
 
 
-@pytest.fixture(params=["shell", "engine"])
+@pytest.fixture(params=["shell", pytest.param("engine", marks=pytest.mark.django_db)])
 def world(request: pytest.FixtureRequest) -> Iterator[World]:
     """A world with the stories' workflows loaded and nothing running."""
     if request.param == "shell":
         yield ShellWorld()
         return
-    request.getfixturevalue("db")
     from tests.rules.engine_world import EngineWorld
 
     with EngineWorld() as engine:
