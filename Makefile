@@ -1,6 +1,7 @@
 # Every target sets up what it needs in .venv; nothing has to be active or running.
 
-PYTHON ?= python3
+PYTHON ?= $(shell for each in python3 python3.13 python3.12 python3.11 python; do \
+	$$each -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$each && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -22,9 +23,11 @@ ALL := $(VENV)/.all
 
 setup: $(ALL)
 
+# Some systems split ensurepip from Python; their pip can still fill an environment.
 $(CREATED):
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one as in: make PYTHON=python3.12 ...")'
-	$(PYTHON) -m venv $(VENV)
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; name one: make PYTHON=/path/to/python3.12"; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { $(PYTHON) -m venv --clear --without-pip $(VENV) && \
+		$(PYTHON) -m pip --quiet --python $(BIN)/python install pip; }
 	@touch $@
 
 $(BASE): requirements/base.txt requirements/client.txt client_lib/pyproject.toml $(CREATED)
