@@ -162,7 +162,8 @@ class _Place:
 def _make_resumable(cls: type, name: str, value: Any) -> None:
     kind = type(value) if isinstance(value, (staticmethod, classmethod)) else None
     function = value.__func__ if kind else value
-    if isinstance(function, FunctionType) and inspect.iscoroutinefunction(function):
+    written_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
+    if isinstance(function, FunctionType) and written_async:
         made: Any = wrapped(function)
         setattr(cls, name, kind(made) if kind else made)
 

@@ -104,8 +104,10 @@ class Encoder:
         if isinstance(value, type):
             return {"$class": self._class_name(value)}
         if isinstance(value, enum.Enum):
+            # A combination of flags has a name on some releases of Python, but is no member.
+            single = type(value).__members__.get(value.name or "") is value
             name = self._references.name(type(value))
-            return {"$enum": [name, value.name, None if value.name else value.value]}
+            return {"$enum": [name, value.name if single else None, None if single else value.value]}
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return {"$named": [self._references.name(type(value)), [self.encode(item) for item in value]]}
         if isinstance(value, MethodType):

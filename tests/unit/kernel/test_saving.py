@@ -1,0 +1,360 @@
+"""What a snapshot keeps, and what it refuses."""
+
+from __future__ import annotations
+
+import io
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from enum import Enum, Flag
+from typing import Any, NamedTuple
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from resumable import Signal, Workflow, resumable, sleep
+from resumable.errors import SnapshotError
+from resumable.kernel import Fire, Program, Start, StepError, advance, view
+from resumable.kernel.snapshot import read, write
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Access(Flag):
+    READ = 1
+    WRITE = 2
+
+
+class Point(NamedTuple):
+    x: int
+    y: int
+
+
+@dataclass
+class Box:
+    items: list[Any] = field(default_factory=list)
+
+
+class Label(msgspec.Struct):
+    text: str
+    parent: Any = None
+
+
+class Oops(Exception):
+    def __init__(self, code: int, *, hint: str) -> None:
+        super().__init__(code)
+        self.hint = hint
+
+
+class Holder(Workflow):
+    """Holds one value over an await and gives it back."""
+
+    async def run(self, value: Any) -> Any:
+        kept = value
+        await sleep(days=1)
+        return kept
+
+
+def survived(value: Any) -> Any:
+    """The value after a save and a restore, within a running workflow."""
+    program = Program(Holder)
+    turn = advance(program, None, [Start(args=(value,))], now=NOW)
+    return view(program, turn.snapshot).locals["kept"]
+
+
+def test_a_result_is_read_back_as_it_was_returned() -> None:
+    program, shared = Program(Holder), [Decimal("1.0")]
+    turn = advance(program, None, [Start(args=({"a": shared, "b": (shared,)},))], now=NOW)
+    done = advance(program, turn.snapshot, [Fire(wait=1)], now=NOW)
+    result = program.decode(done.outcome.result)  # type: ignore[union-attr]
+    assert result["a"] is result["b"][0]
+    assert str(result["a"][0]) == "1.0"
+
+
+scalars = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(),
+    st.binary(),
+    st.decimals(),
+    st.datetimes(timezones=st.sampled_from([None, UTC, ZoneInfo("Europe/Berlin"), timezone(timedelta(hours=-3))])),
+    st.dates(),
+    st.times(),
+    st.timedeltas(),
+    st.uuids(),
+    st.sampled_from([Colour.RED, Access.READ | Access.WRITE, Point(1, 2), range(0, 9, 2), complex(1, -2)]),
+)
+values = st.recursive(
+    scalars,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=4),
+        st.tuples(inner, inner),
+        st.dictionaries(st.one_of(st.text(), st.integers(), st.tuples(st.text())), inner, max_size=4),
+        st.builds(Box, st.lists(inner, max_size=2)),
+    ),
+    max_leaves=12,
+)
+
+
+@given(values)
+def test_every_listed_value_is_saved_faithfully(value: Any) -> None:
+    found = survived(value)
+    assert type(found) is type(value)
+    # repr and not ==: it tells 1 from True and one zone from another, and NaN equals itself.
+    assert repr(found) == repr(value)
+
+
+@given(st.sets(st.one_of(st.integers(), st.text())), st.frozensets(st.dates()))
+def test_sets_are_saved_faithfully(one: set[Any], other: frozenset[date]) -> None:
+    assert survived([one, other]) == [one, other]
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Berlin"), fold=1),
+        datetime(2026, 10, 25, 2, 30, fold=1),
+        time(2, 30, tzinfo=timezone(timedelta(hours=1), "local")),
+        datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=2))),
+    ],
+)
+def test_a_moment_keeps_its_zone_and_its_fold(moment: Any) -> None:
+    found = survived(moment)
+    assert (found, found.tzinfo, found.fold, str(found)) == (moment, moment.tzinfo, moment.fold, str(moment))
+
+
+def test_an_exception_keeps_its_arguments_attributes_and_causes() -> None:
+    error = Oops(7, hint="look")
+    error.__cause__ = KeyError("gone")
+    error.add_note("noted")
+    found = survived(error)
+    assert (type(found), found.args, found.hint) == (Oops, (7,), "look")
+    assert (repr(found.__cause__), found.__notes__) == ("KeyError('gone')", ["noted"])
+
+
+def test_an_os_error_keeps_its_file_name() -> None:
+    found = survived(FileNotFoundError(2, "No such file", "orders.csv"))
+    assert (found.errno, found.filename) == (2, "orders.csv")
+
+
+def test_two_names_for_one_object_are_still_one_object() -> None:
+    shared: list[int] = [1]
+    box, label = Box([shared]), Label("x")
+    first, second, third, fourth = survived([shared, box, label, [shared, label, box]])
+    assert first is second.items[0] is fourth[0]
+    assert third is fourth[1]
+    assert second is fourth[2]
+
+
+def test_an_object_that_holds_itself_is_restored_so() -> None:
+    loop: list[Any] = [1]
+    loop.append(loop)
+    found = survived(loop)
+    assert found[1] is found
+    label = Label("self")
+    label.parent = {"of": label}
+    again = survived(label)
+    assert again.parent["of"] is again
+
+
+def test_classes_functions_and_bound_methods_are_kept_by_name() -> None:
+    items: list[int] = []
+    found_class, found_function, append, same = survived([Box, plain_function, items.append, items])
+    append(5)
+    assert (found_class, found_function, same) == (Box, plain_function, [5])
+
+
+def plain_function() -> str:
+    return "plain"
+
+
+class Text(str):
+    __slots__ = ()
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        io.StringIO(),
+        OrderedDict(a=1),
+        Text("sub"),
+        iter([1]),
+        (n for n in [1]),
+        object(),
+        io,
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_listed_is_refused_and_never_altered(value: Any) -> None:
+    with pytest.raises(StepError) as caught:
+        survived(value)
+    message = str(caught.value)
+    assert "cannot be saved" in message
+    assert "'kept'" in message or "'value'" in message
+
+
+class Connected(Workflow):
+    async def run(self) -> None:
+        await self.open()
+
+    async def open(self) -> None:
+        connection = io.StringIO()
+        try:
+            await sleep(days=1)
+        finally:
+            connection.close()
+
+
+def test_the_error_names_variable_type_function_and_line() -> None:
+    with pytest.raises(StepError) as caught:
+        advance(Program(Connected), None, [Start()], now=NOW)
+    message = str(caught.value)
+    line = Connected.open.__wrapped__.__code__.co_firstlineno + 3  # type: ignore[attr-defined]
+    for part in ("'connection'", "_io.StringIO", "Connected.open", f"line {line}", __file__):
+        assert part in message
+
+
+class Stateful(Workflow):
+    held: Any = None
+
+    async def run(self) -> None:
+        self.held = object()
+        await sleep(days=1)
+
+
+def test_a_state_field_that_cannot_be_saved_is_named() -> None:
+    with pytest.raises(StepError, match="state field 'held'"):
+        advance(Program(Stateful), None, [Start()], now=NOW)
+
+
+class Closing(Workflow):
+    """Closures over locals, also of a function that has returned."""
+
+    async def run(self) -> list[int]:
+        total = 0
+        seen: list[int] = []
+
+        def add(n: int, *, times: int = 2) -> int:
+            nonlocal total
+            total += n * times
+            seen.append(total)
+            return total
+
+        twice = [lambda: add(1), lambda: add(2)]
+        counter = await self.make(10)
+        await sleep(days=1)
+        twice[0]()
+        add(5)
+        await sleep(days=1)
+        seen.append(counter())
+        seen.append(counter())
+        await sleep(days=1)
+        twice[1]()
+        seen.append(counter())
+        return [*seen, total]
+
+    async def make(self, start: int) -> Callable[[], int]:
+        count = start
+
+        def counter() -> int:
+            nonlocal count
+            count += 1
+            return count
+
+        await sleep(days=1)
+        return counter
+
+
+def test_closures_keep_sharing_their_variables() -> None:
+    program = Program(Closing)
+    turn = advance(program, None, [Start()], now=NOW)
+    while turn.outcome is None:
+        turn = advance(program, turn.snapshot, [Fire(wait=turn.opened[0].number)], now=NOW)
+    assert program.decode(turn.outcome.result) == [2, 12, 11, 12, 16, 13, 16]  # type: ignore[union-attr]
+
+
+class Base(Workflow):
+    async def run(self) -> list[str]:
+        return [await self.name(), *(await helper("a", b="c"))]
+
+    async def name(self) -> str:
+        await sleep(days=1)
+        return "base"
+
+
+class Derived(Base):
+    __secret: str = "private"
+
+    async def name(self) -> str:
+        mine = await super().name()
+        __local = self.__secret
+        await sleep(days=1)
+        return f"{mine}+{__local}+{__class__.__name__}"  # type: ignore[name-defined]  # the cell of super()
+
+
+@resumable
+async def helper(a: str, /, *rest: str, b: str, **more: str) -> list[str]:
+    await sleep(days=1)
+    return [a, b, *rest, *more]
+
+
+def test_super_private_names_and_every_kind_of_argument_work() -> None:
+    program = Program(Derived)
+    turn = advance(program, None, [Start()], now=NOW)
+    while turn.outcome is None:
+        turn = advance(program, turn.snapshot, [Fire(wait=turn.opened[0].number)], now=NOW)
+    assert program.decode(turn.outcome.result) == ["base+private+Derived", "a", "c"]  # type: ignore[union-attr]
+
+
+def test_advance_is_pure() -> None:
+    program = Program(Closing)
+    first = advance(program, None, [Start()], now=NOW)
+    event = [Fire(wait=first.opened[0].number)]
+    assert advance(program, first.snapshot, event, now=NOW) == advance(program, first.snapshot, event, now=NOW)
+
+
+def test_a_snapshot_of_an_unknown_format_is_refused() -> None:
+    program = Program(Holder)
+    data = read(advance(program, None, [Start(args=(1,))], now=NOW).snapshot)
+    with pytest.raises(SnapshotError, match="format 2"):
+        read(write({**data, "format": 2}))
+    with pytest.raises(SnapshotError, match="not JSON"):
+        read("{")
+
+
+def test_a_snapshot_of_another_source_is_refused() -> None:
+    program = Program(Holder)
+    text = advance(program, None, [Start(args=(1,))], now=NOW).snapshot
+    data = read(text)
+    data["branches"]["0"]["stack"][0]["frames"][0]["at"] = "1:1"
+    with pytest.raises(StepError, match="another source"):
+        advance(program, write(data), [Fire(wait=1)], now=NOW)
+
+
+class Opaque(Signal):
+    n: int
+
+
+def test_a_snapshot_cannot_name_a_class_of_another_kind() -> None:
+    program = Program(Holder)
+    data = read(advance(program, None, [Start(args=(Box(),))], now=NOW).snapshot)
+    held = data["branches"]["0"]["stack"][0]["frames"][0]["locals"]
+    held["kept"] = {"$data": ["builtins:dict", {}]}
+    with pytest.raises(SnapshotError, match="not of the kind"):
+        view(program, write(data))
+
+
+def test_uuid_and_time_are_listed() -> None:
+    assert survived([UUID(int=5), time(1, 2), date(2026, 1, 1), Decimal("1.50")])[3].as_tuple().exponent == -2
