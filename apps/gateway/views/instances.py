@@ -58,13 +58,17 @@ class InstanceList(APIView):
     def filtered(self, request: Request) -> QuerySet[Instance]:
         query, owner = request.query_params, tenant(request)
         wanted = Q()
-        if name := parameters.text(query, "workflow"):
-            # By id and not by a join, so that the index by workflow serves the page.
-            wanted &= Q(workflow__in=list(Workflow.objects.of(owner).filter(name=name).values_list("pk", flat=True)))
+        name, key = parameters.text(query, "workflow"), parameters.text(query, "key")
+        if name or key:
+            # By ids and not by a join, also for a key alone: the indexes begin with the workflow.
+            workflows = Workflow.objects.of(owner)
+            wanted &= Q(
+                workflow__in=list((workflows.filter(name=name) if name else workflows).values_list("pk", flat=True))
+            )
+        if key:
+            wanted &= Q(key=key)
         if statuses := parameters.choices(query, "status", Status.values):
             wanted &= Q(status__in=statuses)
-        if key := parameters.text(query, "key"):
-            wanted &= Q(key=key)
         if since := parameters.instant(query, "since"):
             wanted &= Q(started_at__gte=since)
         if until := parameters.instant(query, "until"):
