@@ -128,12 +128,9 @@ def wait_row(instance: Instance, opened: Opened, templates: dict[Shape, int], mo
 
 def owe(instance: Instance, owed: dict[str, list[Any]]) -> None:
     """What must be looked back for once this batch is committed."""
-    looking = [each.wait.number for each in signal_waits(instance)]
-    if instance.entries:
-        # A `.where` may agree now to what it declined before: it is asked about the state as it is.
-        looking += [each.number for each in instance.waits.values() if each.where]
-    if looking:
-        owed.setdefault("waits", []).append([instance.row.id, looking])
+    new = [each.wait.number for each in signal_waits(instance)]
+    if new:
+        owed.setdefault("waits", []).append([instance.row.id, new])
     for given in instance.declined:
         owed.setdefault("offers", []).append([given.signal_id, instance.row.workflow_id])
     if instance.ended and instance.row.key and instance.began is not None:

@@ -13,8 +13,6 @@ from typing import Any, Self
 from unittest.mock import patch
 
 import msgspec
-from resumable import kernel
-from resumable.schedules import next_after
 
 from apps.accounts.models import Tenant
 from apps.catalog.models import Service
@@ -30,6 +28,8 @@ from apps.signals.models import Delivery, Signal
 from apps.signals.services import Item, ingest
 from apps.signals.statuses import Given
 from apps.waits.models import Wait
+from resumable import kernel
+from resumable.schedules import next_after
 from tests.rules.world import BEGIN, EntrySeen, InstanceSeen, SentSeen, WaitSeen
 
 WORKFLOWS = Path(__file__).parent / "workflows"

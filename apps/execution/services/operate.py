@@ -36,7 +36,6 @@ from apps.lib.clock import now
 from apps.lib.doorbell import ring
 from apps.lib.problems import Conflict, NotFound, Unprocessable
 from apps.signals.models import Delivery
-from apps.waits.models import LookBack
 from resumable import kernel
 
 
@@ -165,10 +164,6 @@ def patch(
             raise BadPatch(f"{error}.") from error
         detail = said(actor, reason) | {"changes": difference}
         record(instance, "patched", detail, state=state_of(snapshot), snapshot=snapshot)
-        again = [each.number for each in instance.waits.exclude(where="")]
-        if again:
-            LookBack.objects.create(owed={"waits": [[instance.pk, again]]})
-    look_back.settle()
     return instance
 
 

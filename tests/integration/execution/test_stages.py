@@ -142,7 +142,11 @@ def test_a_failed_step_keeps_the_turns_before_it_and_spares_the_others(engine: H
     engine.push_all([("Paid", {"order": "A2", "amount": 3})])
     engine.settle()
     broken = engine.by_key("A1")
-    assert (broken.status, broken.attempts, engine.kinds(broken)) == ("retrying", 1, ["started", "signal", "failed_step"])
+    assert (broken.status, broken.attempts, engine.kinds(broken)) == (
+        "retrying",
+        1,
+        ["started", "signal", "failed_step"],
+    )
     assert "cannot be zero" in broken.error
     assert engine.by_key("A2").result == 3
     assert Delivery.objects.filter(instance=broken, state=Given.HELD).count() == 2
