@@ -15,6 +15,8 @@ Fixtures:
 - `database_url`: the server of this run; on SQLite the URL of a file.
 - `new_database_url`: a new, empty database, dropped after the test: for tests that start processes.
 - `engine_environ`: the environment of engine processes on that database, the run's Valkey and a private var folder.
+- `stack`: the processes of the Procfile on that environment, stopped after the test: `stack.up()`, `stack.address`,
+  `stack.start("worker")`, `workflow_engine.processes.kill(process)`.
 - `clock`: a clock that stands still until the test moves it, in place of `apps.lib.clock`.
 - `workflow_settings`: `workflow_settings(match_batch=2)` replaces WORKFLOW_* settings during the test.
 - `db`, `transactional_db`, `client`, `settings`, …: pytest-django's.
@@ -38,6 +40,7 @@ import pytest
 from tests.servers import process
 from tests.servers.postgres import Postgres, create_database, drop_database
 from tests.servers.valkey import Valkey
+from workflow_engine.processes import Stack
 
 ENGINES = ("sqlite", "postgres")
 PRIVATE_VALKEY = "ENGINE_TESTS_PRIVATE_VALKEY"
@@ -191,6 +194,12 @@ def engine_environ(new_database_url: str, valkey_url: str, tmp_path: Path) -> di
         "PYTHONPATH": os.pathsep.join((str(Path(__file__).parent.parent), os.environ.get("PYTHONPATH", ""))),
         "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))),
     }
+
+
+@pytest.fixture
+def stack(engine_environ: dict[str, str], tmp_path: Path) -> Iterator[Stack]:
+    with Stack(tmp_path / "logs", **engine_environ) as engine:
+        yield engine
 
 
 class Clock:

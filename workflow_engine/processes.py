@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from urllib.request import urlopen
 ROOT = Path(__file__).resolve().parent.parent
 PROCFILE = ROOT / "Procfile"
 KEEPER = "python -m workflow_engine.keep "
+HOST = "127.0.0.1"
 #: What a small engine is made of; Flower is left out because only people need it.
 ENGINE = ("broker", "web", "worker", "beat")
 STOP_SECONDS = 15.0
@@ -92,11 +94,16 @@ def kill(process: Process) -> None:
 
 
 class Stack:
-    """The engine, up for the length of a `with` block. Logs are in `folder`, one file for each process."""
+    """The engine, up for the length of a `with` block.
+
+    Logs are in `folder`, one file for each process. `address` is where the web process answers, on a port of its own
+    unless WEB_PORT names one.
+    """
 
     def __init__(self, folder: Path, **environ: str) -> None:
         self.folder = folder
-        self.environ = environment(**environ)
+        self.environ = environment(**({"WEB_PORT": str(unused_port())} | environ))
+        self.address = f"http://{HOST}:{self.environ['WEB_PORT']}"
         # Who starts a stack decides what happens when one of its processes dies.
         self.commands = {name: command.replace(KEEPER, "") for name, command in commands().items()}
         self.started: list[Process] = []
@@ -115,6 +122,14 @@ class Stack:
         done = subprocess.run(command, cwd=ROOT, env=self.environ, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603
         return done.stdout
 
+    def up(self) -> Self:
+        """Migrate, start broker (unless BROKER_URL names one), web, worker and beat, and wait until they answer."""
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("load_workflows")
+        self.start(*(name for name in ENGINE if name != "broker" or "BROKER_URL" not in self.environ))
+        wait_for_web(self.address, alive=lambda: all(each.poll() is None for each in self.started))
+        return self
+
     def start(self, *names: str, **environ: str) -> Process:
         """Start processes of the Procfile; returns the last. `environ` holds for these alone."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -127,6 +142,12 @@ class Stack:
         """Stop everything, last started first, so that the broker is there until nobody needs it."""
         while self.started:
             stop(self.started.pop(), signal.SIGTERM)
+
+
+def unused_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def wait_for_web(address: str, *, seconds: float = 60.0, alive: Callable[[], bool] = lambda: True) -> None:

@@ -14,12 +14,11 @@ from django.core.management import call_command
 from honcho.manager import Manager
 
 from workflow_engine import env
-from workflow_engine.processes import ROOT, commands, environment, wait_for_web
+from workflow_engine.processes import HOST, ROOT, commands, environment, wait_for_web
 
 EXAMPLES = ROOT / "examples" / "orders" / "workflows"
 OPERATOR = "operator"
 WEB_PORT, FLOWER_PORT = 8000, 5555
-HOST = "127.0.0.1"
 
 
 def free_port(variable: str, first: int) -> int:
