@@ -131,7 +131,7 @@ def _check_depth(value: Any) -> None:
     level, depth = [value], 0
     while level:
         depth += 1
-        if depth > DEPTH + 1:
+        if depth > DEPTH:
             raise _too_deep()
         level = [each for container in level for each in _members(container)]
 

@@ -13,7 +13,7 @@ from apps.catalog import services as catalog
 from apps.gateway.signing import TITLES
 from apps.gateway.views import signals
 from apps.lib.problems import Problem
-from tests.integration.gateway.callers import Person, Signer, paid, problem, refused
+from tests.integration.gateway.callers import PASSWORD, Person, Signer, paid, problem, refused
 
 ERRORS = Path(__file__).parents[3] / "docs" / "reference" / "errors.md"
 #: Codes of declarations that are refused one by one, inside an answer of 200.
@@ -58,6 +58,24 @@ def test_a_fault_of_the_engine_says_only_where_to_look(orders: Signer, monkeypat
     assert refused(answer) == (500, "internal_error")
     assert problem(answer)["error_id"] in problem(answer)["detail"]
     assert b"hunter2" not in answer.content
+
+
+def test_nothing_secret_is_logged(
+    orders: Signer, viewer: Person, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def fail(service: Any, items: Any) -> None:
+        key, payload = orders.key, items
+        raise RuntimeError(f"{len(key)} {len(payload)}")
+
+    monkeypatch.setattr(signals, "ingest", fail)
+    orders.push(paid("u1", order_id="a private name"))
+    viewer.get("/api/v1/instances/no-uuid")
+    viewer.post("/api/v1/auth/login", {"username": "vera", "password": "a wrong one"})
+    logged = capfd.readouterr().err
+    assert "request.failed" in logged
+    assert "RuntimeError" in logged
+    secrets = (orders.key, viewer.access, viewer.refresh, PASSWORD, "a wrong one", "a private name")
+    assert not [each for each in secrets if each in logged]
 
 
 def test_a_database_that_is_away_is_503(orders: Signer, monkeypatch: pytest.MonkeyPatch) -> None:
