@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from apps.execution.rows import Position, SignalRow
-from apps.signals.models import Signal
+from apps.lib.clock import now
+from apps.signals.models import Cursor, Signal
+from apps.waits.models import LookBack
 
 COLUMNS = ("pk", "tenant_id", "name", "payload", "received_at")
 PAGE = 1000
@@ -37,6 +39,18 @@ def lower_bound(position: Position) -> int:
 def end() -> int:
     """The last id of the log; 0 when it is empty."""
     return Signal.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+def settled_until() -> datetime:
+    """The moment up to which all that was received has been given to whom it concerns.
+
+    What is due later must wait: a signal that came in time may still lie unmatched in the log, or be one that a new
+    wait looks back for, when workers were away. Fired first, the time limit would take its place.
+    """
+    position = Cursor.objects.log().position
+    unmatched = Signal.objects.filter(pk__gt=position).order_by("pk").values_list("received_at", flat=True).first()
+    owed = LookBack.objects.order_by("pk").values_list("created_at", flat=True).first()
+    return min(each for each in (now(), unmatched, owed) if each is not None)
 
 
 def last_before(moment: datetime) -> int:

@@ -102,10 +102,11 @@ class Instance:
 
 @dataclass(slots=True)
 class Work:
-    """What is to be applied to one instance."""
+    """What is to be applied to one instance. Waits that are due later than `due_until` stay."""
 
     deliveries: list[DeliveryRow]
     instructions: list[InstructionRow]
+    due_until: datetime
 
 
 def apply(instance: Instance, program: Program, work: Work, now: datetime) -> None:
@@ -183,7 +184,7 @@ def begin(instance: Instance, program: Program, work: Work, now: datetime) -> No
 def turns(instance: Instance, program: Program, work: Work, now: datetime) -> Iterator[None]:
     """Apply what is next until nothing is. Of what comes at one moment the time limit is first."""
     while instance.snapshot and not instance.ended:
-        due = next_due(instance, now)
+        due = next_due(instance, work.due_until)
         given = work.deliveries[0] if work.deliveries else None
         if due is not None and (given is None or due.at <= given.received_at):
             fire(instance, program, due, now)
@@ -208,13 +209,13 @@ class Due:
         return max(Position(self.at, 0), self.since)
 
 
-def next_due(instance: Instance, now: datetime) -> Due | None:
+def next_due(instance: Instance, until: datetime) -> Due | None:
     """The open wait whose moment came first."""
     due = [Due(each.due_at, each.number, each.kind, each.since) for each in instance.waits.values() if each.due_at]
     for each in instance.opened.values():
         if each.wait.due_at:
             due.append(Due(each.wait.due_at, each.wait.number, each.wait.kind, each.since))
-    past = [each for each in due if each.at <= now]
+    past = [each for each in due if each.at <= until]
     return min(past, key=lambda each: (each.at, each.number), default=None)
 
 

@@ -24,6 +24,7 @@ from django.db import transaction
 from apps.definitions.artifacts import Unloadable
 from apps.definitions.programs import program
 from apps.execution import turns
+from apps.execution.log import settled_until
 from apps.execution.rows import Changes, InstanceRow, Loaded
 from apps.execution.saving import collect, fault_of
 from apps.execution.services import claims, look_back
@@ -55,10 +56,10 @@ class Round:
     def __init__(self) -> None:
         self.after = 0
 
-    def pick(self, limit: int) -> list[int]:
-        ids = store().runnable(now(), self.after, limit)
+    def pick(self, limit: int, due_until: datetime) -> list[int]:
+        ids = store().runnable(due_until, self.after, limit)
         if not ids and self.after:
-            ids = store().runnable(now(), 0, limit)
+            ids = store().runnable(due_until, 0, limit)
         self.after = ids[-1] if len(ids) == limit else 0
         return ids
 
@@ -69,7 +70,7 @@ _round = Round()
 def resume(limit: int | None = None) -> Resumed:
     """Step one batch, and one instance that must be alone if there is any."""
     size = limit or conf.resume_batch
-    batch = claim(lambda: _round.pick(size))
+    batch = claim(lambda due_until: _round.pick(size, due_until))
     taken = step(batch)
     alone = claim(pick_alone)
     taken += step(alone)
@@ -82,21 +83,26 @@ def resume(limit: int | None = None) -> Resumed:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """Instances that this worker is about to step, and the claim that says so."""
+    """Instances that this worker is about to step, the claim that says so, and until when their waits are due.
+
+    `due_until` is read before the instances' deliveries are: so these hold all that was received before it.
+    """
 
     ids: Sequence[int]
     token: UUID | None
+    due_until: datetime
 
 
-def claim(pick: Callable[[], Sequence[int]]) -> Claimed:
+def claim(pick: Callable[[datetime], Sequence[int]]) -> Claimed:
     """Picked and claimed in one transaction, so that what is locked while picking is claimed by nobody else."""
     with transaction.atomic():
-        ids = pick()
-        return Claimed(ids, claims.take(ids) if ids else None)
+        due_until = settled_until()
+        ids = pick(due_until)
+        return Claimed(ids, claims.take(ids) if ids else None, due_until)
 
 
-def pick_alone() -> Sequence[int]:
-    found = store().runnable_alone(now())
+def pick_alone(due_until: datetime) -> Sequence[int]:
+    found = store().runnable_alone(due_until)
     return [] if found is None else [found]
 
 
@@ -107,18 +113,18 @@ def step(claimed: Claimed) -> int:
     with claims.holding(claimed.token):
         loaded = store().load(claimed.ids, DELIVERIES * max(len(claimed.ids), conf.resume_batch))
         moment = now()
-        changes = changed(loaded, moment)
+        changes = changed(loaded, moment, claimed.due_until)
         store().save(changes, moment)
     return len(changes.history)
 
 
-def changed(loaded: Loaded, moment: datetime) -> Changes:
+def changed(loaded: Loaded, moment: datetime, due_until: datetime) -> Changes:
     """Take the turns of a batch in memory."""
     stepped = []
     held, idle = [], []
     for row in loaded.instances:
         if row.status in ACTIVE:
-            stepped.append(stepped_instance(row, loaded, moment))
+            stepped.append(stepped_instance(row, loaded, moment, due_until))
         elif row.status in ENDED:
             idle.append(row)
         else:
@@ -129,9 +135,9 @@ def changed(loaded: Loaded, moment: datetime) -> Changes:
     return changes
 
 
-def stepped_instance(row: InstanceRow, loaded: Loaded, moment: datetime) -> turns.Instance:
+def stepped_instance(row: InstanceRow, loaded: Loaded, moment: datetime, due_until: datetime) -> turns.Instance:
     instance = turns.Instance.of(row, loaded.waits.get(row.id, []))
-    work = turns.Work(loaded.deliveries.get(row.id, []), loaded.instructions.get(row.id, []))
+    work = turns.Work(loaded.deliveries.get(row.id, []), loaded.instructions.get(row.id, []), due_until)
     try:
         turns.apply(instance, program(row.version_id), work, moment)
     except Unloadable as error:

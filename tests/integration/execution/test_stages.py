@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from apps.execution.services import match, operate, resume
+from apps.execution.services import match, operate, resume, timers
 from apps.instances.models import Claim, History, Instance, Instruction
 from apps.instances.statuses import Status
 from apps.signals.models import Cursor, Delivery, Signal
@@ -303,3 +303,31 @@ def test_since_reaches_back_as_far_as_it_says(engine: Harness, clock: Clock, ago
     clock.advance(ago)
     engine.send("Offer", kind="A1")
     assert engine.only().status == status
+
+
+def test_a_time_limit_does_not_overtake_a_signal_that_came_before_it(engine: Harness, clock: Clock) -> None:
+    """Workers were away: payment and time limit are found together, and the payment was first."""
+    engine.deploy(ORDERS)
+    engine.send("Placed", order="A1")
+    clock.advance(days=1)
+    engine.push("Paid", order="A1")
+    clock.advance(days=3)
+    timers.fire()
+    assert engine.kinds(engine.only()) == ["started"]
+    engine.settle()
+    assert engine.only().result == "paid"
+
+
+def test_a_time_limit_does_not_overtake_what_is_still_looked_back_for(engine: Harness, clock: Clock) -> None:
+    """The worker died between the turn and the look back of its waits."""
+    engine.deploy(ORDERS)
+    engine.push_all([("Placed", {"order": "A1"}), ("Paid", {"order": "A1"})])
+    match.match()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("apps.execution.services.look_back.settle", lambda: 0)
+        resume.resume()
+        clock.advance(days=4)
+        timers.fire()
+    assert engine.kinds(engine.only()) == ["started"]
+    engine.settle()
+    assert engine.only().result == "paid"
