@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from apps.accounts.models import Tenant
-from apps.accounts.services import default_tenant
+from apps.accounts.services import default_tenant, grant
 from apps.catalog.models import Service
 from apps.catalog.services import Declaration, enrol, register
 from apps.console import readonly
@@ -156,3 +156,27 @@ def test_the_admin_asks_for_a_sign_in(db: None) -> None:
     answer = Client().get("/admin/wf_instances/instance/")
     assert answer.status_code == 302
     assert "/admin/login/" in answer.headers["Location"]
+
+
+def staff(name: str, *roles: str) -> Client:
+    user = User.objects.create_user(name, is_staff=True)
+    for role in roles:
+        grant(user, role)
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def test_the_role_decides_who_looks(rows: None) -> None:
+    vera, nobody = staff("vera", "viewer"), staff("nobody")
+    assert vera.get(url(Instance, "changelist")).status_code == 200
+    assert nobody.get(url(Instance, "changelist")).status_code == 403
+    assert b"wf_instances" in vera.get("/admin/").content
+    assert b"wf_instances" not in nobody.get("/admin/").content
+
+
+def test_the_index_asks_for_the_role_once(rows: None) -> None:
+    vera = staff("vera", "viewer")
+    with CaptureQueriesContext(connection) as context:
+        vera.get("/admin/")
+    assert len([sql for sql in selects(context) if "auth_user_groups" in sql]) <= 2
