@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 PYTEST := $(BIN)/python -m pytest
 PYTEST_ARGS ?=
-UNIT := tests/unit
+UNIT := $(wildcard tests/unit tests/golden)
 ENGINE := $(wildcard tests/integration tests/rules tests/faults tests/acceptance)
 # A selection such as PYTEST_ARGS="-k timers" may leave one of the runs without a test, which is no failure then.
 OR_NONE_SELECTED := || test $$? -eq 5 -a -n "$(subst ",,$(PYTEST_ARGS))"
@@ -74,7 +74,7 @@ docs: $(BASE)
 	$(BIN)/python -m workflow_engine.reference
 
 requirements: $(ALL)
-	for each in base client test dev; do $(COMPILE) requirements/$$each.in -o requirements/$$each.txt || exit 1; done
+	for each in base client library test dev; do $(COMPILE) requirements/$$each.in -o requirements/$$each.txt || exit 1; done
 
 clean:
 	rm -rf $(VENV) var .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -148,11 +148,8 @@ def test_q_combines_with_and_or_not() -> None:
     ],
 )
 def test_a_lookup_that_can_never_match_is_a_type_error(lookups: dict[str, Any]) -> None:
-    with pytest.raises(TypeError, match="Order"):
-        try:
-            Order.match(**lookups)
-        except TypeError as error:
-            raise TypeError(f"Order: {error}") from error
+    with pytest.raises(TypeError):
+        Order.match(**lookups)
 
 
 def test_a_match_without_criteria_must_be_said() -> None:
@@ -161,9 +158,7 @@ def test_a_match_without_criteria_must_be_said() -> None:
     assert Order.any().criteria.matches(ORDER)
 
 
-keys = st.one_of(
-    st.text(), st.integers(), st.decimals(allow_nan=False, allow_infinity=False), st.booleans(), st.none()
-)
+keys = st.one_of(st.text(), st.integers(), st.decimals(allow_nan=False, allow_infinity=False), st.booleans(), st.none())
 
 
 @given(wanted=keys, given_value=keys)
@@ -189,7 +184,7 @@ def test_a_declared_number_has_one_key_in_all_spellings(total: Decimal, order_id
 
 @given(st.datetimes(timezones=st.just(UTC)), st.integers(-12, 12))
 def test_a_moment_has_one_key_in_all_zones(moment: datetime, hours: int) -> None:
-    assume(datetime(2, 1, 1) < moment.replace(tzinfo=None) < datetime(9998, 1, 1))
+    assume(1 < moment.year < 9999)
     elsewhere = moment.astimezone(timezone(timedelta(hours=hours)))
     criteria = Criteria.build(Order, at=moment)
     raw = {"at": elsewhere.isoformat()}
