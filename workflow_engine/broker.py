@@ -39,6 +39,7 @@ def command(socket: Path) -> list[str]:
         *("--appendonly", "yes"),
         *("--appendfsync", "everysec"),
         *("--save", ""),
+        *("--loglevel", "warning"),
         # An evicted key would be a lost message that nobody hears of.
         *("--maxmemory-policy", "noeviction"),
     ]
