@@ -1,19 +1,14 @@
-"""One worker process without a broker: sweeps, then steps until it is at rest or dead. Prints what it took for a turn."""
+"""One worker process without a broker: sweeps, then steps until it is at rest or dead."""
 
 from __future__ import annotations
 
-import os
-
 import django
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "workflow_engine.settings")
-django.setup()
-
-from apps.execution.services import claims, match, resume
-from apps.lib import doorbell
 
 
 def work() -> None:
+    from apps.execution.services import claims, match, resume
+    from apps.lib import doorbell
+
     with doorbell.sent_to(lambda name: None):
         claims.recover()
         while match.match().signals or resume.resume().instances:
@@ -21,4 +16,5 @@ def work() -> None:
 
 
 if __name__ == "__main__":
+    django.setup()
     work()
