@@ -133,11 +133,11 @@ def test_unsigned_is_refused(http: Client, db: None) -> None:
         ("t=1,v1=" + "é" * 64, "signature_malformed"),
         ("t=1,v1=" + "0" * 10_000, "signature_malformed"),
         ("t=1,v1=" + "0" * 64, "signature_stale"),
-        (f"t={int(time.time())},v1={'0' * 64}", "signature_mismatch"),
+        ("t=NOW,v1=" + "0" * 64, "signature_mismatch"),
     ],
 )
 def test_wrong_signature_headers_are_refused(orders: Signer, header: str, code: str) -> None:
-    answer = orders.push(paid("u1"), **{"X-Workflow-Signature": header})
+    answer = orders.push(paid("u1"), **{"X-Workflow-Signature": header.replace("NOW", str(int(time.time())))})
     assert refused(answer) == (401, code)
 
 
