@@ -14,8 +14,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import msgspec
 
@@ -223,7 +224,31 @@ def _freeze(q: Q, owner: Any) -> Group:
     return Group(connector=q.connector, negated=q.negated, children=children)
 
 
+class _Target(NamedTuple):
+    """What the name of a lookup stands for."""
+
+    path: str
+    op: str
+    kind: str
+
+
+#: Reading annotations is slow, and a workflow makes the same wait again and again.
+_targets: Final[WeakKeyDictionary[type, dict[str, _Target]]] = WeakKeyDictionary()
+
+
 def _lookup(owner: Any, name: str, value: object) -> Lookup:
+    known = _targets.setdefault(owner, {}) if isinstance(owner, type) else {}
+    target = known.get(name)
+    if target is None:
+        target = known[name] = _target(owner, name)
+    frozen = _frozen_value(target.op, value)
+    _check(owner, target.path, target.op, target.kind, frozen)
+    if target.op not in ("isnull", "regex"):
+        frozen = _normal(target.kind, frozen)
+    return Lookup(path=target.path, op=target.op, kind=target.kind, value=frozen)
+
+
+def _target(owner: Any, name: str) -> _Target:
     parts = name.split("__")
     op = parts.pop() if len(parts) > 1 and parts[-1] in LOOKUPS else "exact"
     declared = owner
@@ -232,12 +257,7 @@ def _lookup(owner: Any, name: str, value: object) -> Lookup:
             declared = kinds.field_type(declared, part)
         except AttributeError:
             raise TypeError(_unknown(owner, name, part, declared)) from None
-    kind = kinds.kind_of_type(declared)
-    frozen = _frozen_value(op, value)
-    _check(owner, ".".join(parts), op, kind, frozen)
-    if op not in ("isnull", "regex"):
-        frozen = _normal(kind, frozen)
-    return Lookup(path=".".join(parts), op=op, kind=kind, value=frozen)
+    return _Target(".".join(parts), op, kinds.kind_of_type(declared))
 
 
 def _unknown(owner: Any, name: str, part: str, declared: Any) -> str:

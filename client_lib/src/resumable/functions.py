@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable as Aw
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from inspect import CO_VARARGS, CO_VARKEYWORDS, iscoroutinefunction
@@ -24,14 +25,14 @@ class Invocation(Awaitable[Any]):
     arguments: dict[str, Any]
 
 
-def resumable(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
+def resumable(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Aw[R]]:
     """Make a module-level ``async def`` resumable, for workflows to await.
 
     :raises DefinitionError: it holds an await that cannot be saved; names the line.
     """
     if not isinstance(function, FunctionType) or not iscoroutinefunction(function):
         raise TypeError(f"@resumable is for an `async def`, not {function!r}")
-    return cast("Callable[P, Coroutine[Any, Any, R]]", wrapped(function))
+    return cast("Callable[P, Aw[R]]", wrapped(function))
 
 
 def wrapped(function: FunctionType) -> FunctionType:

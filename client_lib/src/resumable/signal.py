@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, dataclass_transform
 
 import msgspec
 
@@ -13,29 +13,34 @@ from resumable.waits import Match
 Deliver = Literal["all", "one"]
 
 
-class SignalMeta(type(msgspec.Struct)):  # type: ignore[misc]  # msgspec names its metaclass nowhere
-    """Keeps the wire name and the delivery rule of a signal class."""
+if TYPE_CHECKING:
 
-    def __new__(
-        mcls,
-        classname: str,
-        bases: tuple[type, ...],
-        namespace: dict[str, Any],
-        /,
-        *,
-        name: str | None = None,
-        deliver: Deliver = "all",
-        **config: Any,
-    ) -> Any:
-        if deliver not in ("all", "one"):
-            raise TypeError(f'{classname}: deliver is "all" or "one", not {deliver!r}')
-        cls = super().__new__(mcls, classname, bases, namespace, **config)
-        cls.__signal_name__ = name or classname
-        cls.__signal_deliver__ = deliver
-        return cls
+    @dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+    class SignalMeta(type):
+        """What type checkers make of signals: frozen, with the fields as arguments."""
+
+    class _Struct:
+        __struct_fields__: ClassVar[tuple[str, ...]]
+
+        def __init_subclass__(cls, *, name: str | None = None, deliver: Deliver = "all", frozen: bool = True) -> None:
+            """``name`` is the wire name, ``deliver`` who gets each signal."""
+
+else:
+    _Struct = msgspec.Struct
+
+    class SignalMeta(type(msgspec.Struct)):
+        """Keeps the wire name and the delivery rule of a signal class."""
+
+        def __new__(mcls, classname, bases, namespace, /, *, name=None, deliver="all", **config):
+            if deliver not in ("all", "one"):
+                raise TypeError(f'{classname}: deliver is "all" or "one", not {deliver!r}')
+            cls = super().__new__(mcls, classname, bases, namespace, **config)
+            cls.__signal_name__ = name or classname
+            cls.__signal_deliver__ = deliver
+            return cls
 
 
-class Signal(msgspec.Struct, frozen=True, metaclass=SignalMeta):
+class Signal(_Struct, frozen=True, metaclass=SignalMeta):
     """A typed payload. Its wire name is the class name unless ``name=`` says otherwise.
 
     ``deliver="one"`` gives each signal to the longest-waiting instance of each

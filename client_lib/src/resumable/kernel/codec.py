@@ -10,7 +10,7 @@ from __future__ import annotations
 import builtins
 import dataclasses
 import enum
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from types import BuiltinFunctionType, CellType, FunctionType, MethodType
 from typing import Any, Final
 
@@ -27,14 +27,17 @@ class Encoder:
     """Encodes the parts of one snapshot against one table of shared objects.
 
     :param owner: the workflow object, written as ``{"$self": true}``.
+    :param aliases: names of the library's own classes, which need no lookup.
     :param pinned: ``id(object)`` → number of objects that must stay in the
         table, because a part that is not rewritten names them.
     """
 
-    def __init__(self, references: References, owner: object, known: dict[str, type], pinned: dict[int, int]) -> None:
+    def __init__(
+        self, references: References, owner: object, aliases: Mapping[type, str], pinned: dict[int, int]
+    ) -> None:
         self._references = references
         self._owner = owner
-        self._aliases = {cls: alias for alias, cls in known.items()}
+        self._aliases = aliases
         self._numbers = dict(pinned)
         self._seen: set[int] = set()
         self._twice: dict[int, None] = {}

@@ -18,7 +18,7 @@ from resumable.criteria import fetch, key_text
 from resumable.errors import DefinitionError
 from resumable.kernel.codec import Decoder, Encoder
 from resumable.kernel.references import References
-from resumable.kernel.saving import KNOWN, Loaded
+from resumable.kernel.saving import ALIASES, KNOWN, Loaded
 from resumable.signal import Signal
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ class Program:
 
     def encode(self, value: Any) -> Any:
         """A value of its own, outside any snapshot, as JSON."""
-        encoder = Encoder(self.references, None, KNOWN, {})
+        encoder = Encoder(self.references, None, ALIASES, {})
         data = encoder.encode(value)
         if not encoder.restart(1):
             return data

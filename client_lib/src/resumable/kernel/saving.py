@@ -41,6 +41,8 @@ KNOWN: Final[dict[str, type]] = {
     "ZipIterator": iterators.ZipIterator,
 }
 
+ALIASES: Final[dict[type, str]] = {cls: alias for alias, cls in KNOWN.items()}
+
 #: function, point, locals
 SavedFrame = tuple[Function, str, dict[str, Any]]
 
@@ -159,7 +161,7 @@ class Loaded:
         pinned_raw = snapshot.named_objects(self._objects, self._raw_refs())
         made = self.decoder.made
         pinned = {id(made[number]): number for number in pinned_raw if number in made}
-        encoder = Encoder(self._references, self.owner, KNOWN, pinned)
+        encoder = Encoder(self._references, self.owner, ALIASES, pinned)
         parts = self._written(encoder)
         if encoder.restart(max(pinned_raw, default=0) + 1):
             parts = self._written(encoder)
