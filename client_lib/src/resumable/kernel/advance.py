@@ -5,7 +5,6 @@ from __future__ import annotations
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Final
 
 from resumable.errors import WaitCancelled, WorkflowFailed
@@ -31,7 +30,7 @@ from resumable.kernel.turn import (
 )
 from resumable.signal import Signal
 
-_LIBRARY: Final = str(Path(__file__).resolve().parent)
+_LIBRARY: Final = __file__.removesuffix("advance.py")
 _NO_IDS: Final[Mapping[str, str]] = {}
 
 
