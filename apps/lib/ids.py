@@ -21,5 +21,8 @@ def uuid7() -> UUID:
 
 
 def token(size: int = 32) -> str:
-    """A url-safe secret of `size` random bytes, to be shown once and stored as a hash."""
-    return secrets.token_urlsafe(size)
+    """A secret of `size` random bytes in hexadecimal, to be shown once and stored as a hash.
+
+    Base64 would be shorter, but one in 64 begins with a dash, which a command line takes for an option.
+    """
+    return secrets.token_hex(size)

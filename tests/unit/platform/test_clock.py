@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 from apps.lib import clock, ids
@@ -21,6 +22,13 @@ def test_a_test_moves_the_clock(clock: Clock) -> None:
     assert now() == began
     clock.advance(days=3)
     assert now() - began == timedelta(days=3)
+
+
+def test_a_token_can_be_an_argument_of_a_command() -> None:
+    tokens = {ids.token() for _ in range(500)}
+
+    assert len(tokens) == 500
+    assert all(re.fullmatch("[0-9a-f]{64}", token) for token in tokens)
 
 
 def test_ids_sort_by_time() -> None:
