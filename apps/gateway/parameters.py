@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -40,8 +40,16 @@ def instant(query: QueryDict, name: str) -> datetime | None:
 
 
 def as_instant(value: object) -> datetime:
-    """Raises ValueError for anything but an RFC 3339 moment with its offset."""
-    return msgspec.convert(value, Instant)
+    """The moment in UTC. Raises ValueError for anything but an RFC 3339 moment with its offset."""
+    return in_utc(msgspec.convert(value, Instant))
+
+
+def in_utc(moment: datetime) -> datetime:
+    """PostgreSQL knows offsets of 16 hours at most, Python of 24. Raises ValueError at the ends of the calendar."""
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the moment is out of range") from None
 
 
 def choices(query: QueryDict, name: str, allowed: Collection[str]) -> list[str]:

@@ -20,7 +20,7 @@ from apps.catalog.services import signal_types
 from apps.gateway import bodies, parameters
 from apps.gateway.openapi import PAGE, SIGNAL_FILTERS, SIGNED, page_shape
 from apps.gateway.pages import envelope, page
-from apps.gateway.parameters import Instant, Uid
+from apps.gateway.parameters import Instant, Uid, in_utc
 from apps.gateway.people import tenant
 from apps.gateway.problems import MalformedBody, TooManyItems
 from apps.gateway.representations import PushAnswer, PushBody, SignalDetailShape, SignalShape
@@ -74,6 +74,10 @@ class PushedItem(msgspec.Struct, frozen=True):
     payload: Any
     occurred_at: Instant | None = None
     correlation_id: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.occurred_at is not None:
+            msgspec.structs.force_setattr(self, "occurred_at", in_utc(self.occurred_at))
 
 
 class Signals(APIView):

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import io
+import logging
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import OperationalError
 from django.test import Client
+from structlog.stdlib import ProcessorFormatter
 
 import apps.gateway.urls
 from apps.catalog import services as catalog
@@ -60,8 +64,20 @@ def test_a_fault_of_the_engine_says_only_where_to_look(orders: Signer, monkeypat
     assert b"hunter2" not in answer.content
 
 
+@pytest.fixture
+def written_log() -> Iterator[io.StringIO]:
+    """What the log writes, formatted as it is configured."""
+    root, text = logging.getLogger(), io.StringIO()
+    (formatter,) = {each.formatter for each in root.handlers if isinstance(each.formatter, ProcessorFormatter)}
+    handler = logging.StreamHandler(text)
+    handler.setFormatter(formatter)
+    root.addHandler(handler)
+    yield text
+    root.removeHandler(handler)
+
+
 def test_nothing_secret_is_logged(
-    orders: Signer, viewer: Person, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    orders: Signer, viewer: Person, monkeypatch: pytest.MonkeyPatch, written_log: io.StringIO
 ) -> None:
     def fail(service: Any, items: Any) -> None:
         key, payload = orders.key, items
@@ -71,7 +87,7 @@ def test_nothing_secret_is_logged(
     orders.push(paid("u1", order_id="a private name"))
     viewer.get("/api/v1/instances/no-uuid")
     viewer.post("/api/v1/auth/login", {"username": "vera", "password": "a wrong one"})
-    logged = capfd.readouterr().err
+    logged = written_log.getvalue()
     assert "request.failed" in logged
     assert "RuntimeError" in logged
     secrets = (orders.key, viewer.access, viewer.refresh, PASSWORD, "a wrong one", "a private name")

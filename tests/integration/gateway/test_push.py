@@ -57,8 +57,10 @@ def test_what_is_wrong_is_refused_item_by_item_and_the_rest_is_stored(orders: Si
         paid("good-2"),
         paid("good-1", amount=6),
         {**paid("u5\n")},
+        {**paid("u6"), "occurred_at": "0001-01-01T00:00:00+12:00"},
+        {**paid("good-3"), "occurred_at": "2026-01-01T00:00:00+23:59"},
     ).json()
-    assert (answer["accepted"], answer["duplicates"]) == (2, 0)
+    assert (answer["accepted"], answer["duplicates"]) == (3, 0)
     assert [(each["index"], each["uid"], each["code"]) for each in answer["rejected"]] == [
         (1, "u1", "unknown_signal"),
         (2, "u2", "invalid_payload"),
@@ -69,9 +71,10 @@ def test_what_is_wrong_is_refused_item_by_item_and_the_rest_is_stored(orders: Si
         (7, "u4", "invalid_payload"),
         (9, "good-1", "uid_conflict"),
         (10, "u5\n", "invalid_item"),
+        (11, "u6", "invalid_item"),
     ]
     assert "amount" in answer["rejected"][1]["detail"]
-    assert sorted(Signal.objects.values_list("uid", flat=True)) == ["good-1", "good-2"]
+    assert sorted(Signal.objects.values_list("uid", flat=True)) == ["good-1", "good-2", "good-3"]
 
 
 @refusal

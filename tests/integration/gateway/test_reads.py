@@ -94,6 +94,7 @@ def test_instances_are_filtered(viewer: Person, tenant: Tenant, shipping: Workfl
     assert listed(key="B") == [third]
     assert listed(since="2026-01-01T01:00:00Z") == [third, second]
     assert listed(until="2026-01-01T01:00:00+00:00") == [first]
+    assert listed(since="2026-01-01T23:59:00+23:59") == [third, second, first]
     assert listed(since="2026-01-01T02:00:00+01:00", until="2026-01-01T02:00:00Z") == [second]
 
 
@@ -103,6 +104,7 @@ def test_instances_are_filtered(viewer: Person, tenant: Tenant, shipping: Workfl
         {"status": "asleep"},
         {"since": "yesterday"},
         {"since": "2026-01-01T00:00:00"},
+        {"until": "9999-12-31T23:59:59-12:00"},
         {"cursor": "???"},
         {"cursor": "OTk5OTk5OTk5OTk5OTk5OTk5OTk5OTk5OQ"},
         {"limit": "0"},
