@@ -40,6 +40,7 @@ __all__ = [
     "InvalidName",
     "Refusal",
     "SigningKey",
+    "declare_own",
     "declare_signals",
     "enrol",
     "find_key",
@@ -137,15 +138,27 @@ def check_name(service_name: str) -> None:
 
 
 def _new_key(service: Service, signals: Sequence[Declaration]) -> Credentials:
-    # The lock makes concurrent registrations of one service follow each other: the last key stays active.
-    Service.objects.locked(service.pk)
-    refused = declare_signals(service.tenant, signals, declared_by=f"service {service.name}")
+    refused = declare_own(service, signals)
     ServiceKey.objects.retire(service, now() + timedelta(seconds=conf.rotation_seconds))
     # The key signs as these ASCII characters, never as the bytes they stand for.
     key_id, key = f"key_{secrets.token_hex(12)}", ids.token()
     sealed = seal(key.encode("ascii"), bound_to=_purpose(key_id))
     ServiceKey.objects.create(key_id=key_id, service=service, secret=sealed)
     return Credentials(service=service.name, key_id=key_id, key=key, refused=tuple(refused))
+
+
+@transaction.atomic
+def declare_own(service: Service, signals: Sequence[Declaration]) -> list[Refusal]:
+    """Store what a service declares, and that it does: the checks know by it who can push what."""
+    # The lock makes concurrent registrations of one service follow each other: the last key stays active.
+    locked = Service.objects.locked(service.pk)
+    refused = declare_signals(service.tenant, signals, declared_by=f"service {service.name}")
+    names = {each.name for each in signals} - {each.name for each in refused if each.code != "schema_conflict"}
+    known = set(locked.metadata.get("signals", ()))
+    if not names <= known:
+        metadata = {**locked.metadata, "signals": sorted(known | names)}
+        Service.objects.filter(pk=service.pk).update(metadata=metadata)
+    return refused
 
 
 def _purpose(key_id: str) -> str:

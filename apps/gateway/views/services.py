@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from drf_spectacular.utils import extend_schema
 from rest_framework.views import APIView
 
-from apps.catalog.services import Credentials, Declaration, Refusal, declare_signals, register, rotate
+from apps.catalog.services import Credentials, Declaration, Refusal, declare_own, register, rotate
 from apps.gateway import bodies
 from apps.gateway.openapi import SIGNED, SIGNED_OR_NOT
 from apps.gateway.problems import MalformedBody
@@ -74,7 +74,7 @@ def declared(request: HttpRequest, name: str) -> HttpResponse:
     service = signer(request, body)
     _check_own(name, service.name)
     wanted = _read(bodies.decoded(request, body), DeclareRequest)
-    refused = declare_signals(service.tenant, _declarations(wanted.signals), declared_by=f"service {service.name}")
+    refused = declare_own(service, _declarations(wanted.signals))
     names = sorted(wanted.signals.keys() - {each.name for each in refused})
     return _json(Declared(declared=tuple(names), rejected=_rejected(refused)))
 
