@@ -73,6 +73,9 @@ class Conf:
     page_limit: int = setting(100, "rows of one page of a list", unit="rows", least=1)
     key_days: int = setting(8, "how long the uid of a signal is remembered", unit="days", least=8)
     signal_days: int = setting(30, "how long the payload of a signal is kept", unit="days", least=1)
+    instance_days: int = setting(
+        90, "how long an instance that has ended is kept, with its history", unit="days", least=1
+    )
     task_soft_seconds: float = setting(45.0, "time after which a task is asked to stop", unit="seconds", least=0.1)
     task_hard_seconds: float = setting(
         60.0, "time after which the process of a task is killed", unit="seconds", least=0.1
