@@ -318,6 +318,33 @@ def test_super_private_names_and_every_kind_of_argument_work() -> None:
     assert program.decode(turn.outcome.result) == ["base+private+Derived", "a", "c"]  # type: ignore[union-attr]
 
 
+class Unbound(Workflow):
+    """Sub-functions that are static and class methods, called and kept for later."""
+
+    async def run(self) -> list[str]:
+        later = [self.static("a"), self.classy(n=2)]
+        await sleep(days=1)
+        return [await later[0], await later[1], await Unbound.static("c")]
+
+    @staticmethod
+    async def static(text: str) -> str:
+        await sleep(days=1)
+        return text
+
+    @classmethod
+    async def classy(cls, *, n: int) -> str:
+        await sleep(days=1)
+        return f"{cls.__name__}{n}"
+
+
+def test_static_and_class_methods_are_sub_functions_too() -> None:
+    program = Program(Unbound)
+    turn = advance(program, None, [Start()], now=NOW)
+    while turn.outcome is None:
+        turn = advance(program, turn.snapshot, [Fire(wait=turn.opened[0].number)], now=NOW)
+    assert program.decode(turn.outcome.result) == ["a", "Unbound2", "c"]  # type: ignore[union-attr]
+
+
 def test_advance_is_pure() -> None:
     program = Program(Closing)
     first = advance(program, None, [Start()], now=NOW)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
+from types import MethodType
 from typing import Any
 
 from resumable.errors import NotSaveable, SnapshotError
@@ -85,4 +86,5 @@ class References:
         found: Any = module if module is not None else import_module(module_name)
         for part in qualname.split("."):
             found = getattr(found, part)
-        return found
+        # A class method is found bound to its class; what is saved is the function.
+        return found.__func__ if isinstance(found, MethodType) else found
