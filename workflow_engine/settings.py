@@ -190,7 +190,7 @@ CELERY_TASK_SERIALIZER = CELERY_RESULT_SERIALIZER = CELERY_EVENT_SERIALIZER = "j
 CELERY_ACCEPT_CONTENT = CELERY_RESULT_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True  # acks_late alone still acknowledges when a pool process dies
-CELERY_TASK_ACKS_ON_FAILURE_OR_TIMEOUT = True  # retries are the engine's, from its rows
+CELERY_TASK_ACKS_ON_FAILURE = CELERY_TASK_ACKS_ON_TIMEOUT = True  # retries are the engine's, from its rows
 CELERY_TASK_SOFT_TIME_LIMIT = WORKFLOW.task_soft_seconds
 CELERY_TASK_TIME_LIMIT = WORKFLOW.task_hard_seconds
 # Queues without a routing key of their own would all be bound to the default one, and get every message four times.
