@@ -291,6 +291,22 @@ def test_a_loop_goes_on_over_the_live_list() -> None:
     assert instance.result == [1, 2, 3, 4]
 
 
+class Unkept(Grouped):
+    async def run(self) -> Any:
+        await all_of(bad=self.bad(), good=self.sub(2))
+
+    async def bad(self) -> object:
+        await Go.match(n=1)
+        return object()
+
+
+def test_a_result_that_cannot_wait_for_the_others_is_named() -> None:
+    shell, instance = begin(Unkept)
+    go(shell, 1)
+    assert instance.status == "retrying"
+    assert "member bad of a group" in (instance.error or "")
+
+
 class Resized(Grouped):
     async def run(self) -> Any:
         prices = {"a": 1, "b": 2}

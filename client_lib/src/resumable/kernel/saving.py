@@ -266,7 +266,7 @@ def _group_data(encoder: Encoder, group: GroupState) -> dict[str, Any]:
         "need": group.need,
         "size": group.size,
         "members": {str(member): place for member, place in group.members.items()},
-        "results": [[place, *part.encode(encoder)] for place, part in group.results],
+        "results": [[place, *_result(encoder, group, place, part)] for place, part in group.results],
     }
     if group.names:
         data["names"] = list(group.names)
@@ -275,6 +275,14 @@ def _group_data(encoder: Encoder, group: GroupState) -> dict[str, Any]:
     if group.error is not None:
         data["error"] = group.error.encode(encoder)
     return data
+
+
+def _result(encoder: Encoder, group: GroupState, place: int, part: Part) -> list[Any]:
+    try:
+        return part.encode(encoder)
+    except NotSaveable as error:
+        member = group.name_of(place) or str(place)
+        raise NotSaveable(f"the result of member {member} of a group cannot be kept until the others: {error}") from error
 
 
 def _wait_data(wait: OpenWait | dict[str, Any]) -> dict[str, Any]:
