@@ -8,7 +8,6 @@ from datetime import datetime
 from apps.execution.rows import Position, SignalRow
 from apps.lib.clock import now
 from apps.signals.models import Cursor, Signal
-from apps.waits.models import LookBack
 
 COLUMNS = ("pk", "tenant_id", "name", "payload", "received_at")
 PAGE = 1000
@@ -44,13 +43,12 @@ def end() -> int:
 def settled_until() -> datetime:
     """The moment up to which all that was received has been given to whom it concerns.
 
-    What is due later must wait: a signal that came in time may still lie unmatched in the log, or be one that a new
-    wait looks back for, when workers were away. Fired first, the time limit would take its place.
+    What is due later must wait: when workers were away, a signal that came in time may still lie in the log, and the
+    time limit would take its place. (Instances that still look back are not stepped at all.)
     """
     position = Cursor.objects.log().position
     unmatched = Signal.objects.filter(pk__gt=position).order_by("pk").values_list("received_at", flat=True).first()
-    owed = LookBack.objects.order_by("pk").values_list("created_at", flat=True).first()
-    return min(each for each in (now(), unmatched, owed) if each is not None)
+    return min(now(), unmatched) if unmatched else now()
 
 
 def last_before(moment: datetime) -> int:

@@ -39,3 +39,7 @@ class LookBackQuerySet(models.QuerySet["LookBack"]):
     def next(self) -> LookBack | None:
         """The oldest that nobody works on; locked."""
         return self.select_for_update(skip_locked=True).order_by("pk").first()
+
+    def instances(self) -> set[int]:
+        """Those whose new waits still have to look back. The table holds one row for each batch under way."""
+        return {instance for owed in self.values_list("owed", flat=True) for instance, _ in owed.get("waits", ())}

@@ -70,9 +70,10 @@ def settle_one(pk: int, position: int) -> bool:
         row = LookBack.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
         if row is None:
             return False
-        if look(row.owed, position):
-            ring("instances.resume")
+        look(row.owed, position)
         row.delete()
+        # Also when nothing was found: what came meanwhile for these instances was not applied.
+        ring("instances.resume")
     return True
 
 
@@ -82,12 +83,10 @@ def passed() -> int:
         return Cursor.objects.all().locked_log().position
 
 
-def look(owed: dict[str, list[Any]], position: int) -> bool:
-    """Give what is wanted; says whether there was anything."""
-    pairs = seen(new_waits(owed.get("waits", [])), position)
-    store().deliver_again(pairs)
-    offered = again(owed.get("offers", []), owed.get("keys", []), position)
-    return bool(pairs) or offered
+def look(owed: dict[str, list[Any]], position: int) -> None:
+    """Give what is wanted."""
+    store().deliver_again(seen(new_waits(owed.get("waits", [])), position))
+    again(owed.get("offers", []), owed.get("keys", []), position)
 
 
 def new_waits(owed: Sequence[tuple[int, list[int]]]) -> list[Looking]:
@@ -158,17 +157,16 @@ def free(batch: offers.Batch, signal: SignalRow, workflow: int, taken: dict[int,
     return True
 
 
-def again(declined: Sequence[tuple[int, int]], freed: Sequence[tuple[int, str, int]], position: int) -> bool:
+def again(declined: Sequence[tuple[int, int]], freed: Sequence[tuple[int, str, int]], position: int) -> None:
     """Offer declined signals, and start signals of freed keys, to the workflows concerned."""
     concerned: dict[int, set[int]] = defaultdict(set)
     for signal, workflow in declined:
         concerned[signal].add(workflow)
     for signal, workflow in starting(freed, position):
         concerned[signal].add(workflow)
-    if not concerned:
-        return False
-    Cursor.objects.all().locked_log()
-    return offer(rows_of(concerned), concerned)
+    if concerned:
+        Cursor.objects.all().locked_log()
+        offer(rows_of(concerned), concerned)
 
 
 def starting(freed: Sequence[tuple[int, str, int]], position: int) -> Iterator[tuple[int, int]]:
@@ -185,7 +183,7 @@ def starting(freed: Sequence[tuple[int, str, int]], position: int) -> Iterator[t
         yield from ((each, workflow) for each in ids if workflow not in given.get(each, ()))
 
 
-def offer(signals: Sequence[SignalRow], concerned: dict[int, set[int]]) -> bool:
+def offer(signals: Sequence[SignalRow], concerned: dict[int, set[int]]) -> None:
     """Decide about signals that were decided about before: who declined one does not get it again."""
     batch = offers.read(signals)
     rows = Delivery.objects.filter(signal_id__in=concerned).values_list("signal_id", "instance_id")
@@ -198,4 +196,3 @@ def offer(signals: Sequence[SignalRow], concerned: dict[int, set[int]]) -> bool:
     decision = offers.decide(batch, len(signals), candidates, given=offers.given_before(concerned))
     decision.only(concerned)
     match.write(decision)
-    return bool(decision.pairs or decision.wanted)

@@ -46,7 +46,10 @@ class Store(ABC):
     @abstractmethod
     def load(self, ids: Sequence[int], limit: int) -> Loaded:
         """Lock those instances that nobody else has locked, and read them with what is to be applied to them: all open
-        waits, and of the signals the first `limit` by instance in log order."""
+        waits, and of the signals the first `limit` by instance in log order.
+
+        Left out are those whose new waits have not looked back yet: what they would be given by it comes before what
+        they were given since, and applied the other way round it would be too late for it (rule 5)."""
 
     @abstractmethod
     def save(self, changes: Changes, moment: datetime) -> None:

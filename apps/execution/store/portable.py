@@ -120,7 +120,10 @@ class PortableStore(Store):
     def load(self, ids: Sequence[int], limit: int) -> Loaded:
         rows = Instance.objects.filter(pk__in=ids).order_by("pk")
         locked = rows.select_for_update(skip_locked=True, no_key=True).values_list(*InstanceRow._fields)
-        instances = [InstanceRow._make(row) for row in locked]
+        found = [InstanceRow._make(row) for row in locked]
+        # Asked after the locks are had and before the deliveries are read: what is not owed any more is among these.
+        owing = LookBack.objects.instances()
+        instances = [each for each in found if each.id not in owing]
         mine = [each.id for each in instances]
         told = Instruction.objects.filter(instance_id__in=mine, held=False).order_by("pk")
         return Loaded(

@@ -266,10 +266,10 @@ def test_matching_stops_while_much_is_to_be_applied(engine: Harness, workflow_se
     workflow_settings(resume_batch=1)  # type: ignore[operator]
     engine.deploy(ORDERS)
     engine.push_all([("Placed", {"order": f"A{n}"}) for n in range(30)])
-    assert match.match(12).signals == 12
-    assert match.match(12).signals == 0
-    assert resume.resume(5).turns == 5
-    assert match.match(12).signals == 12
+    assert match.match(4).signals == 4
+    assert match.match(4).signals == 0
+    assert resume.resume(3).turns == 3
+    assert match.match(4).signals == 4
     engine.settle()
     assert Wait.objects.count() == 30
 
@@ -331,3 +331,19 @@ def test_a_time_limit_does_not_overtake_what_is_still_looked_back_for(engine: Ha
     assert engine.kinds(engine.only()) == ["started"]
     engine.settle()
     assert engine.only().result == "paid"
+
+
+def test_signals_keep_their_order_while_a_new_wait_looks_back(engine: Harness) -> None:
+    """The first payment is matched before the instance waits, the second after, and the look back comes last."""
+    engine.deploy(ORDERS.replace("self.paid += paid.amount", "self.paid = 10 * self.paid + paid.amount"))
+    engine.push_all([("Placed", {"order": "A1", "total": 12}), ("Paid", {"order": "A1", "amount": 1})])
+    match.match()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("apps.execution.services.look_back.settle", lambda: 0)
+        resume.resume()
+        engine.push("Paid", order="A1", amount=2)
+        match.match()
+        resume.resume()
+    assert engine.kinds(engine.only()) == ["started"]
+    engine.settle()
+    assert History.objects.get(seq=3).state == {"paid": 12}
