@@ -89,3 +89,35 @@ def test_the_package_serves_where_its_folder_is_closed_to_the_server(monkeypatch
         server.close()
     assert folder.stat().st_mode == mode
     assert not server.folder.exists()
+
+
+WITHOUT_POSTGRES = """
+from tests.servers import postgres, process
+
+
+def find():
+    raise process.CannotStart("looked here and there")
+
+
+postgres.find = find
+"""
+
+
+@pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
+def test_where_postgresql_cannot_be_had_the_run_says_so_and_fails_in_ci(tmp_path: Path, ci: str, status: int) -> None:
+    root = Path(__file__).parents[2]
+    (tmp_path / "without_postgres.py").write_text(WITHOUT_POSTGRES)
+    environ = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "PYTEST_ADDOPTS")}
+    environ |= {"CI": ci, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(root)))}
+
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "without_postgres", "--engine-db=postgres", __file__],
+        cwd=root,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == status
+    assert "THE TESTS ON POSTGRESQL DID NOT RUN: looked here and there" in done.stdout + done.stderr
