@@ -185,6 +185,21 @@ def test_a_uid_is_pushed_once(engine: Engine, connect: Connect) -> None:
     assert engine.uids == ["payment:1"]
 
 
+def test_a_refused_body_never_overtakes_the_one_that_has_the_uid(engine: Engine, connect: Connect) -> None:
+    """The uid's first body waits in the file of an ended client: the second one must not reach the engine before it."""
+    engine.script.extend([Reply(503, "gone")] * 2)
+    first = connect()
+    first.push(Paid(number=1), uid="payment:9")
+    first.close()
+    client = connect()
+    for _ in range(20):
+        with pytest.raises(UidConflict):
+            client.push(Paid(number=2), uid="payment:9")
+    assert client.flush(20)
+    assert [each["payload"]["number"] for each in engine.signals] == [1]
+    assert client.stats().dead == 0
+
+
 def test_push_many_stores_all_or_none(engine: Engine, connect: Connect) -> None:
     client = connect()
     with pytest.raises(PayloadTooLarge):

@@ -155,7 +155,8 @@ class WorkflowClient:
         made = checked_uid(uid) if uid is not None else new_uid()
         name = workflow if isinstance(workflow, str) else _workflow_name(workflow)
         body = msgspec.json.encode(StartRequest(args=list(args), key=key, uid=made))
-        item = Item(uid=made, kind=items.START, name=name, body=_within_limit(body, name))
+        whole = _within_limit(body, name)
+        item = Item(uid=made, kind=items.START, name=name, body=whole, chosen=uid is not None)
         self._commit([item], ())
         return made
 
@@ -201,7 +202,8 @@ class WorkflowClient:
         made = checked_uid(uid) if uid is not None else new_uid()
         payload = msgspec.Raw(msgspec.json.encode(signal))
         body = msgspec.json.encode(SignalItem(made, name, payload, occurred_at, correlation_id))
-        return Item(uid=made, kind=items.SIGNAL, name=name, body=_within_limit(body, name))
+        whole = _within_limit(body, name)
+        return Item(uid=made, kind=items.SIGNAL, name=name, body=whole, chosen=uid is not None)
 
     def _store(self, made: Sequence[Item], classes: Iterable[type[Any]]) -> Future[None]:
         runtime = self._running()

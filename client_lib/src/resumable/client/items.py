@@ -30,12 +30,16 @@ PRUNE_ROWS = 5_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
-    """One push. ``body`` is the JSON that is sent; ``name`` the signal's or the workflow's."""
+    """One push. ``body`` is the JSON that is sent; ``name`` the signal's or the workflow's.
+
+    ``chosen`` says that the caller gave the uid, so that the file may know it already.
+    """
 
     uid: str
     kind: str
     name: str
     body: bytes
+    chosen: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

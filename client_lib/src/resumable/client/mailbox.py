@@ -30,8 +30,11 @@ class Mailbox:
         self._arrived = False
         self._stopped = False
 
-    def offer(self, items: Sequence[Item], store: Callable[[], T]) -> T:
+    def offer(self, items: Sequence[Item], store: Callable[[], T], *, direct: bool = True) -> T:
         """Gives ``items`` to the writer by ``store``, and to the dispatcher, at once.
+
+        Not ``direct`` are items that the file may refuse, because their uid is in it with
+        another body: they must not overtake that refusal on their way to the engine.
 
         One lock around both, so that file and memory agree on the order, and so that
         an item is never sent before the writer knows of it.
@@ -40,7 +43,7 @@ class Mailbox:
             stored = store()
             self._pushes += 1
             self._arrived = True
-            if self._direct and len(self._items) + len(items) <= self._capacity:
+            if direct and self._direct and len(self._items) + len(items) <= self._capacity:
                 self._items.extend(items)
             else:
                 self._shut()

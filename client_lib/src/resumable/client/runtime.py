@@ -62,6 +62,7 @@ class Runtime:
             lambda: self.writer.submit(
                 lambda connection: items.insert(connection, self._lane.number(connection, now), made, now), grows=True
             ),
+            direct=not any(each.chosen for each in made),
         )
 
     def close(self, timeout: float) -> None:
