@@ -19,7 +19,7 @@ def restored(instance: Instance, entry: History) -> Changes:
     stepped = turns.Instance.of(row, [])
     waits = {each.number: each for each in kernel.open_waits(entry.snapshot)}
     for number, began in positions(instance, set(waits), entry.seq).items():
-        stepped.opened[number] = turns.Opened(waits[number], turns.since(stepped, waits[number], began))
+        stepped.opened[number] = turns.Opened.of(waits[number], turns.since(stepped, waits[number], began))
     opened = list(stepped.opened.values())
     templates = template_ids([saving.shape(stepped, each) for each in saving.signal_waits(stepped)])
     changes = Changes(opened=[saving.wait_row(stepped, each, templates, now()) for each in opened])

@@ -50,7 +50,7 @@ def signal_waits(instance: Instance) -> list[Opened]:
 
 
 def shape(instance: Instance, opened: Opened) -> Shape:
-    fields = tuple((path, kind) for path, kind in opened.wait.key_fields)
+    fields = tuple((path, kind) for path, kind in opened.criteria.key_fields)
     return Shape(instance.row.tenant_id, instance.row.workflow_id, opened.wait.signal or "", fields)
 
 
@@ -120,7 +120,7 @@ def wait_row(instance: Instance, opened: Opened, templates: dict[Shape, int], mo
     is_signal = wait.kind == "signal"
     return (
         instance.row.id, wait.number, wait.kind, templates[shape(instance, opened)] if is_signal else None,
-        wait.key_hash if is_signal else 0, wait.signal or "", encode(wait.criteria) if is_signal else None,
+        opened.criteria.key_hash() if is_signal else 0, wait.signal or "", encode(wait.criteria) if is_signal else None,
         wait.where or "", storable(wait.name or "")[:200], wait.due_at, False, opened.since.at, opened.since.signal,
         wait.function[:200], wait.line, moment,
     )  # fmt: skip

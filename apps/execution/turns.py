@@ -38,6 +38,7 @@ from resumable.kernel import where as where_agrees
 MOST_TURNS = 100
 
 Event = Start | Deliver | Fire | Cancel
+EVERYTHING = Criteria.build(None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,10 +54,15 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A wait that a turn opened, and from where it sees signals."""
+    """A wait that a turn opened, from where it sees signals, and what it demands of one."""
 
     wait: OpenWait
     since: Position
+    criteria: Criteria
+
+    @classmethod
+    def of(cls, wait: OpenWait, since: Position) -> Opened:
+        return cls(wait, since, Criteria.decode(wait.criteria) if wait.criteria else EVERYTHING)
 
 
 @dataclass(slots=True)
@@ -245,7 +251,7 @@ def wanting(instance: Instance, given: DeliveryRow, payload: Any) -> list[tuple[
         (each.number, each.signal, each.criteria, each.where, each.since) for each in instance.waits.values()
     ]
     open_waits += [
-        (each.wait.number, each.wait.signal, each.wait.criteria, each.wait.where, each.since)
+        (each.wait.number, each.wait.signal, each.criteria, each.wait.where, each.since)
         for each in instance.opened.values()
     ]
     return [
@@ -256,7 +262,8 @@ def wanting(instance: Instance, given: DeliveryRow, payload: Any) -> list[tuple[
 
 
 def meets(criteria: Any, payload: Any) -> bool:
-    return not criteria or Criteria.decode(criteria).matches(payload if isinstance(payload, dict) else {})
+    demand = criteria if isinstance(criteria, Criteria) else Criteria.decode(criteria)
+    return demand.matches(payload if isinstance(payload, dict) else {})
 
 
 def read(program: Program, given: DeliveryRow) -> Any:
@@ -283,7 +290,7 @@ def turn(
     instance.revision += 1
     close(instance, done)
     for each in done.opened:
-        instance.opened[each.number] = Opened(each, since(instance, each, began))
+        instance.opened[each.number] = Opened.of(each, since(instance, each, began))
     end(instance, event, done)
     detail = {**detail, "began": list(began), "opened": [each.number for each in done.opened]}
     instance.entries.append(

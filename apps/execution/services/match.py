@@ -35,7 +35,7 @@ log = structlog.get_logger(__name__)
 
 #: Matching stops while this many times `resume_batch` deliveries wait to be applied: what lies in the log costs
 #: nothing, what is given out early makes every look back longer.
-AHEAD = 10
+AHEAD = 2
 #: Tries of one batch, each a quarter of the one before, after which its first signal is passed over.
 TRIES = 8
 

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from apps.execution.rows import Candidate, DeliveryRow, Probe
+from apps.execution.rows import Candidate, DeliveryRow, Probe, SignalRow, WaitRow
 from apps.execution.store.portable import PortableStore
 from apps.lib import bulk
 from apps.lib.jsontext import decode
@@ -29,6 +29,13 @@ class PostgresStore(PortableStore):
 
     def runnable(self, moment: datetime, after: int, limit: int) -> list[int]:
         return [row[0] for row in run("runnable", moment=moment, after=after, limit=limit)]
+
+    def log_after(self, position: int, limit: int) -> list[SignalRow]:
+        return [SignalRow._make(row) for row in run("log", position=position, limit=limit)]
+
+    def _waits(self, ids: Sequence[int]) -> list[WaitRow]:
+        rows = run("waits", ids=list(ids))
+        return [WaitRow._make((*row[:5], decode(row[5]) if row[5] else None, *row[6:])) for row in rows]
 
     def _deliveries(self, ids: Sequence[int], limit: int) -> list[DeliveryRow]:
         return [DeliveryRow._make(row) for row in run("deliveries", ids=list(ids), limit=limit)]
