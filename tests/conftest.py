@@ -40,6 +40,7 @@ import pytest
 from tests.servers import process
 from tests.servers.postgres import Postgres, create_database, drop_database
 from tests.servers.valkey import Valkey
+from workflow_engine.celery import app as celery_app
 from workflow_engine.processes import Stack
 
 ENGINES = ("sqlite", "postgres")
@@ -74,6 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["BROKER_URL"] = os.environ.get("BROKER_URL") or redis_url
     os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
     django.setup()
+    # Made now from the run's own broker, lest a test that names a broken one be the first to make it.
+    assert celery_app.amqp.producer_pool is not None
 
 
 def provide_database(config: pytest.Config) -> str:
