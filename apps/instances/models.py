@@ -52,7 +52,11 @@ class Instance(models.Model):
         db_table = "wf_instance"
         constraints = [
             # Readers: a start looks for the live instance of its key. It is also the rule: one live instance a key.
-            models.UniqueConstraint(fields=["workflow", "live_key"], name="wf_instance_live_key"),
+            # With a condition, PostgreSQL counts its columns not among the row's key: else the end of an instance would
+            # wait for everybody who gives it a signal, and they for it.
+            models.UniqueConstraint(
+                fields=["workflow", "live_key"], condition=Q(live_key__isnull=False), name="wf_instance_live_key"
+            ),
             models.CheckConstraint(condition=Q(status__in=Status.values), name="wf_instance_status"),
             models.CheckConstraint(
                 condition=Q(live_key__isnull=True) | (Q(live_key=F("key")) & Q(status__in=LIVE)),

@@ -84,9 +84,14 @@ def passed() -> int:
 
 
 def look(owed: dict[str, list[Any]], position: int) -> None:
-    """Give what is wanted."""
+    """Give what is wanted, and offer again what may be."""
+    concerned = offered(owed.get("offers", []), owed.get("keys", []), position)
+    if concerned:
+        # Before anything is given: who had given first would wait for the cursor, and its holder for what was given.
+        Cursor.objects.all().locked_log()
     store().deliver_again(seen(new_waits(owed.get("waits", [])), position))
-    again(owed.get("offers", []), owed.get("keys", []), position)
+    if concerned:
+        offer(rows_of(concerned), concerned)
 
 
 def new_waits(owed: Sequence[tuple[int, list[int]]]) -> list[Looking]:
@@ -157,16 +162,16 @@ def free(batch: offers.Batch, signal: SignalRow, workflow: int, taken: dict[int,
     return True
 
 
-def again(declined: Sequence[tuple[int, int]], freed: Sequence[tuple[int, str, int]], position: int) -> None:
-    """Offer declined signals, and start signals of freed keys, to the workflows concerned."""
+def offered(
+    declined: Sequence[tuple[int, int]], freed: Sequence[tuple[int, str, int]], position: int
+) -> dict[int, set[int]]:
+    """The workflows that declined signals, and start signals of freed keys, are offered to."""
     concerned: dict[int, set[int]] = defaultdict(set)
     for signal, workflow in declined:
         concerned[signal].add(workflow)
     for signal, workflow in starting(freed, position):
         concerned[signal].add(workflow)
-    if concerned:
-        Cursor.objects.all().locked_log()
-        offer(rows_of(concerned), concerned)
+    return concerned
 
 
 def starting(freed: Sequence[tuple[int, str, int]], position: int) -> Iterator[tuple[int, int]]:

@@ -181,4 +181,5 @@ def new_instance(pk: int, wanted: NewInstance, moment: datetime) -> tuple[Any, .
 
 def new_deliveries(pairs: Sequence[Pair]) -> list[tuple[Any, ...]]:
     moment = now()
-    return [(signal, instance, Given.READY.value, None, moment) for signal, instance in pairs]
+    # In one order, so that two who give the same wait for each other at most one way.
+    return [(signal, instance, Given.READY.value, None, moment) for signal, instance in sorted(pairs)]

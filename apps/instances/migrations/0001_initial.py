@@ -213,7 +213,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="instance",
-            constraint=models.UniqueConstraint(fields=("workflow", "live_key"), name="wf_instance_live_key"),
+            constraint=models.UniqueConstraint(
+                fields=("workflow", "live_key"),
+                condition=models.Q(("live_key__isnull", False)),
+                name="wf_instance_live_key",
+            ),
         ),
         migrations.AddConstraint(
             model_name="instance",
