@@ -145,6 +145,11 @@ class Loaded:
     waits: dict[int, list[WaitRow]]
     instructions: dict[int, list[InstructionRow]]
 
+    def cut(self, limit: int) -> int | None:
+        """The instance whose deliveries may go on beyond the `limit` that was loaded; those after it have none here."""
+        whole = sum(len(each) for each in self.deliveries.values()) < limit
+        return None if whole else max(self.deliveries, default=None)
+
 
 @dataclass(slots=True, kw_only=True)
 class Changes:

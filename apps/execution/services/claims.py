@@ -18,7 +18,7 @@ from datetime import timedelta
 from uuid import UUID
 
 import structlog
-from django.db import DatabaseError, transaction
+from django.db import Error, transaction
 from django.db.models import F
 
 from apps.execution.holding import hold
@@ -63,7 +63,7 @@ def give_back(token: UUID) -> None:
     """Drop the claim of a step that failed in a worker that lives."""
     try:
         Claim.objects.filter(pk=token).delete()
-    except DatabaseError as error:
+    except Error as error:
         log.warning("claim.kept", token=str(token), error=str(error))
 
 

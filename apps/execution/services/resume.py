@@ -111,18 +111,24 @@ def step(claimed: Claimed) -> int:
     if claimed.token is None:
         return 0
     with claims.holding(claimed.token):
-        loaded = store().load(claimed.ids, DELIVERIES * max(len(claimed.ids), conf.resume_batch))
+        limit = DELIVERIES * max(len(claimed.ids), conf.resume_batch)
+        loaded = store().load(claimed.ids, limit)
         moment = now()
-        changes = changed(loaded, moment, claimed.due_until)
+        changes = changed(loaded, moment, claimed.due_until, loaded.cut(limit))
         store().save(changes, moment)
     return len(changes.history)
 
 
-def changed(loaded: Loaded, moment: datetime, due_until: datetime) -> Changes:
-    """Take the turns of a batch in memory."""
+def changed(loaded: Loaded, moment: datetime, due_until: datetime, cut: int | None = None) -> Changes:
+    """Take the turns of a batch in memory. Instances after `cut` are left to a later batch."""
     stepped = []
     held, idle = [], []
     for row in loaded.instances:
+        if cut is not None and row.id > cut:
+            break
+        if row.id == cut:
+            # A wait that is due later must not overtake the signals that were not loaded.
+            due_until = min(due_until, loaded.deliveries[cut][-1].received_at)
         if row.status in ACTIVE:
             stepped.append(stepped_instance(row, loaded, moment, due_until))
         elif row.status in ENDED:

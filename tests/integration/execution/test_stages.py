@@ -274,6 +274,37 @@ def test_matching_stops_while_much_is_to_be_applied(engine: Harness, workflow_se
     assert Wait.objects.count() == 30
 
 
+RACING = (
+    SIGNALS
+    + """
+
+class Racing(Workflow, version="1", starts_on=Placed, key="order"):
+    async def run(self, placed: Placed) -> str:
+        first = await any_of(paid=self.collect(placed), late=sleep(days=1))
+        return first.name
+
+    async def collect(self, placed: Placed) -> None:
+        for _ in range(placed.total):
+            await Paid.match(order=placed.order)
+"""
+)
+
+
+def test_a_timer_does_not_overtake_signals_that_a_full_batch_left(
+    engine: Harness, clock: Clock, workflow_settings: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow_settings(resume_batch=1)  # type: ignore[operator]
+    monkeypatch.setattr(resume, "DELIVERIES", 2)
+    monkeypatch.setattr(match, "AHEAD", 100)
+    engine.deploy(RACING)
+    engine.send("Placed", order="A1", total=4)
+    engine.push_all([("Paid", {"order": "A1"})] * 4)
+    match.match()
+    clock.advance(days=4)
+    engine.settle()
+    assert engine.only().result == "paid"
+
+
 def test_templates_are_shared(engine: Harness) -> None:
     engine.deploy(ORDERS)
     engine.push_all([("Placed", {"order": f"A{n}"}) for n in range(3)])
