@@ -151,7 +151,11 @@ class _File:
     def _ignored(self, call: ast.Call, methods: frozenset[str]) -> Iterator[Finding]:
         name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
         own = isinstance(call.func, ast.Attribute) and _dotted(call.func.value) in ("self", "cls") and name in methods
-        if own or _dotted(call.func).removeprefix("resumable.") in _MAKERS or (name in _WAITS and self._is_signal(call)):
+        if (
+            own
+            or _dotted(call.func).removeprefix("resumable.") in _MAKERS
+            or (name in _WAITS and self._is_signal(call))
+        ):
             yield self._at(call, "WF002", f"{_dotted(call.func)}(…) does nothing until it is awaited")
 
     def _held(self, node: ast.Assign) -> Iterator[Finding]:

@@ -282,6 +282,8 @@ def _check(owner: Any, path: str, op: str, kind: str, value: Any) -> None:
         if not isinstance(value, bool):
             raise TypeError(f"{where} takes True or False, not {value!r}")
         return
+    if op in _ORDERED and None in (value if op == "range" else (value,)):
+        raise TypeError(f"{where}: nothing is greater or less than None; isnull= asks for null")
     if op == "range" and len(value) != 2:
         raise TypeError(f"{where} takes a lower and an upper bound, not {value!r}")
     if op in ("startswith", "endswith", "iexact", "regex") and not isinstance(value, str):
@@ -302,6 +304,7 @@ def _normal(kind: str, value: Any) -> Any:
     return kinds.read(kind, value) if kind == kinds.NUMBER else value
 
 
+_ORDERED: Final = frozenset(("gt", "gte", "lt", "lte", "range"))
 _SCALARS: Final = (
     *(str, int, float, bool, type(None), Decimal),
     *(datetime, date, time, timedelta, UUID, bytes),

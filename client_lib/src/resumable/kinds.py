@@ -83,12 +83,19 @@ def field_type(owner: Any, name: str) -> Any:
     if origin is dict:
         arguments = typing.get_args(owner)
         return arguments[1] if len(arguments) == 2 else Any
+    if _has_no_fields(origin):
+        raise AttributeError(name)
     hints = _hints(origin)
     if hints is None:
         return Any
     if name not in hints:
         raise AttributeError(name)
     return hints[name]
+
+
+def _has_no_fields(owner: Any) -> bool:
+    sequences = (list, tuple, set, frozenset)
+    return owner in _BY_TYPE or owner in sequences or (isinstance(owner, type) and issubclass(owner, enum.Enum))
 
 
 def _hints(owner: Any) -> dict[str, Any] | None:

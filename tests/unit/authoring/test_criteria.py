@@ -137,6 +137,12 @@ def test_q_combines_with_and_or_not() -> None:
     [
         {"ordr_id": "A1"},
         {"buyer__nam": "x"},
+        {"order_id__startwith": "A"},
+        {"count__gtt": 1},
+        {"tags__contain": "gift"},
+        {"colour__red": 1},
+        {"count__gt": None},
+        {"count__range": (1, None)},
         {"order_id": 5},
         {"total": "12"},
         {"paid": 1},
