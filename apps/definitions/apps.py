@@ -6,6 +6,7 @@ from django.apps import AppConfig
 class DefinitionsConfig(AppConfig):
     name = "apps.definitions"
     label = "wf_definitions"
+    verbose_name = "Definitions"
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:

@@ -4,10 +4,14 @@ from django.db import models
 
 
 class VersionStatus(models.TextChoices):
-    ACTIVE = "active", "new instances use it"
-    SUPERSEDED = "superseded", "only instances that began with it use it"
+    #: new instances use it
+    ACTIVE = "active"
+    #: only instances that began with it use it
+    SUPERSEDED = "superseded"
 
 
 class WorkflowStatus(models.TextChoices):
-    ACTIVE = "active", "starts instances"
-    ABSENT = "absent", "its file is gone; nothing starts, what runs goes on"
+    #: starts instances
+    ACTIVE = "active"
+    #: its file is gone; nothing starts, what runs goes on
+    ABSENT = "absent"

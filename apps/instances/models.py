@@ -139,6 +139,7 @@ class History(models.Model):
 
     class Meta:
         db_table = "wf_history"
+        verbose_name_plural = "history"
         constraints = [
             # Readers: an instance's history in pages; rewind reads one entry.
             models.UniqueConstraint(fields=["instance", "seq"], name="wf_history_seq"),

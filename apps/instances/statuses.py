@@ -6,14 +6,22 @@ from django.db import models
 
 
 class Status(models.TextChoices):
-    RUNNING = "running", "its first turn is to come"
-    WAITING = "waiting", "suspended on its open waits"
-    RETRYING = "retrying", "its step failed and is tried again at retry_at"
-    PAUSED = "paused", "stopped by an operator; signals and timers are kept"
-    QUARANTINED = "quarantined", "its step keeps failing; a person repairs it"
-    COMPLETED = "completed", "run returned"
-    FAILED = "failed", "ended by WorkflowFailed"
-    CANCELLED = "cancelled", "ended after a cancel"
+    #: its first turn is to come
+    RUNNING = "running"
+    #: suspended on its open waits
+    WAITING = "waiting"
+    #: its step failed and is tried again at retry_at
+    RETRYING = "retrying"
+    #: stopped by an operator; signals and timers are kept
+    PAUSED = "paused"
+    #: its step keeps failing; a person repairs it
+    QUARANTINED = "quarantined"
+    #: run returned
+    COMPLETED = "completed"
+    #: ended by WorkflowFailed
+    FAILED = "failed"
+    #: ended after a cancel
+    CANCELLED = "cancelled"
 
 
 ENDED = (Status.COMPLETED, Status.FAILED, Status.CANCELLED)
@@ -32,5 +40,7 @@ REWINDABLE = (*LIVE, *ENDED)
 class Asked(models.TextChoices):
     """What an instance can be told to do."""
 
-    START = "start", "begin with these arguments"
-    CANCEL = "cancel", "cancel it, or one scope of it"
+    #: begin with these arguments
+    START = "start"
+    #: cancel it, or one scope of it
+    CANCEL = "cancel"

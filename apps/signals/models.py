@@ -84,6 +84,7 @@ class Delivery(models.Model):
 
     class Meta:
         db_table = "wf_delivery"
+        verbose_name_plural = "deliveries"
         constraints = [
             # Readers: match and look back find what was given before; a signal's page lists who got it.
             models.UniqueConstraint(fields=["signal_id", "instance"], name="wf_delivery_once"),

@@ -4,5 +4,7 @@ from django.db import models
 
 
 class Kind(models.TextChoices):
-    SIGNAL = "signal", "a signal, perhaps with a time limit"
-    TIMER = "timer", "a moment"
+    #: a signal, perhaps with a time limit
+    SIGNAL = "signal"
+    #: a moment
+    TIMER = "timer"
