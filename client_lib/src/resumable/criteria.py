@@ -314,11 +314,14 @@ _SCALARS: Final = (
 def _equal(a: Any, b: Any) -> bool:
     if a is _MISSING or a is None:
         return b is None
-    if isinstance(b, (int, float, Decimal)) and not isinstance(b, bool):
-        a, b = kinds.read(kinds.NUMBER, a), kinds.read(kinds.NUMBER, b)
-    elif isinstance(b, (datetime, date, time, timedelta, UUID, bytes)):
-        a = kinds.read(kinds.kind_of_value(b), a)
+    a = _read_like(b, a)
     return isinstance(a, bool) is isinstance(b, bool) and bool(a == b)
+
+
+def _read_like(value: Any, raw: Any) -> Any:
+    """A raw value understood as the lookup's; what JSON itself can hold is taken as it stands."""
+    native = value is None or isinstance(value, (str, int, float))
+    return raw if native else kinds.read(kinds.kind_of_value(value), raw)
 
 
 def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
@@ -326,7 +329,7 @@ def _ordered(compare: Callable[[Any, Any], bool]) -> Callable[[Any, Any], bool]:
         if a is _MISSING or a is None or isinstance(a, bool):
             return False
         try:
-            return compare(kinds.read(kinds.kind_of_value(b), a), b)
+            return compare(_read_like(b, a), b)
         except (TypeError, ArithmeticError):
             return False
 

@@ -282,7 +282,9 @@ def _result(encoder: Encoder, group: GroupState, place: int, part: Part) -> list
         return part.encode(encoder)
     except NotSaveable as error:
         member = group.name_of(place) or str(place)
-        raise NotSaveable(f"the result of member {member} of a group cannot be kept until the others: {error}") from error
+        raise NotSaveable(
+            f"the result of member {member} of a group cannot be kept until the others: {error}"
+        ) from error
 
 
 def _wait_data(wait: OpenWait | dict[str, Any]) -> dict[str, Any]:
