@@ -78,11 +78,11 @@ class Stream:
     number: int | None = None
 
 
+@dataclass(frozen=True)
 class AsCompleted(Generic[T]):
     """What ``async for`` loops over; only a resumable function can."""
 
-    def __init__(self, group: Group[T]) -> None:
-        self.group = group
+    group: Group[T]
 
     def __aiter__(self) -> AsyncIterator[Done[T]]:
         raise TypeError("as_completed() can only be looped over in a resumable function")

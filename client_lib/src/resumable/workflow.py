@@ -7,6 +7,7 @@ import inspect
 import logging
 import re
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import FunctionType
@@ -114,7 +115,8 @@ class Workflow:
         return self
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name not in type(self).__resumable__.fields:
+        settable = hasattr(getattr(type(self), name, None), "__set__")
+        if name not in type(self).__resumable__.fields and not settable:
             declared = ", ".join(type(self).__resumable__.fields) or "none"
             raise AttributeError(
                 f"{type(self).__name__} declares no state field {name!r} (declared: {declared}); "
@@ -130,11 +132,20 @@ class Workflow:
         running().request_cancel(name)
 
     @property
-    def log(self) -> logging.LoggerAdapter[logging.Logger]:
+    def log(self) -> InstanceLog:
         """A logger whose records carry the instance's ids as ``extra``."""
         run = current_run.get(None)
-        ids = {"workflow": type(self).__resumable__.name, **(run.ids if run else {})}
-        return logging.LoggerAdapter(_logger, ids)
+        return InstanceLog(self, run.ids if run else {})
+
+
+class InstanceLog(logging.LoggerAdapter[logging.Logger]):
+    """The logger of one workflow object. A snapshot keeps it as the attribute that it is."""
+
+    __attribute_of__: ClassVar[str] = "log"
+
+    def __init__(self, owner: Workflow, ids: Mapping[str, str]) -> None:
+        super().__init__(_logger, {"workflow": type(owner).__resumable__.name, **ids})
+        self.owner = owner
 
 
 def now() -> datetime:

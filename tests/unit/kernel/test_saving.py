@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, Flag
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,9 +19,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from resumable import Signal, Workflow, resumable, sleep
+from resumable import Signal, Workflow, as_completed, resumable, sleep
 from resumable.errors import SnapshotError
-from resumable.kernel import Fire, Program, Start, StepError, advance, view
+from resumable.kernel import Fire, Program, Start, StepError, advance, open_waits, view
 from resumable.kernel.snapshot import read, write
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -184,6 +185,29 @@ class Text(str):
     __slots__ = ()
 
 
+@dataclass
+class Bag(list):  # type: ignore[type-arg]
+    label: str = ""
+
+    def __init__(self, items: list[int]) -> None:
+        super().__init__(items)
+
+
+module_lambda = lambda: 1  # noqa: E731  # a function that its name does not lead to
+
+
+class Plain:
+    def price(self) -> int:
+        return 1
+
+
+class Struggling(Plain):
+    """``price`` is the base's method, which the object's own name does not lead to."""
+
+    def __getattribute__(self, name: str) -> Any:
+        return super().price if name == "price" else super().__getattribute__(name)
+
+
 @pytest.mark.parametrize(
     "value",
     [
@@ -193,7 +217,9 @@ class Text(str):
         iter([1]),
         (n for n in [1]),
         object(),
-        io,
+        Bag([1]),
+        module_lambda,
+        Struggling().price,
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -350,6 +376,129 @@ def test_advance_is_pure() -> None:
     first = advance(program, None, [Start()], now=NOW)
     event = [Fire(wait=first.opened[0].number)]
     assert advance(program, first.snapshot, event, now=NOW) == advance(program, first.snapshot, event, now=NOW)
+
+
+class Planet(Box, Enum):
+    """An enumeration of dataclasses."""
+
+    EARTH = [1]
+
+
+class Counted(msgspec.Struct):
+    n: int
+
+    def __post_init__(self) -> None:
+        self.n += 1
+
+
+T = TypeVar("T")
+
+
+@dataclass
+class Boxed(Generic[T]):
+    item: T
+
+
+def test_what_a_class_does_when_made_is_not_done_again() -> None:
+    assert survived(Counted(5)).n == 6
+    assert survived([counted := Counted(5), counted])[0].n == 6
+    assert survived(Planet.EARTH) is Planet.EARTH
+    assert survived(Boxed[int](5)) == Boxed(5)
+    error = survived(ImportError("gone", name="shop", path="/shop.py"))
+    assert (error.name, error.path) == ("shop", "/shop.py")
+    assert survived(io) is io
+
+
+class Private(Workflow):
+    """Private sub-functions and methods, a module, and the log, all in use around an await."""
+
+    __count: int = 0
+
+    @property
+    def count(self) -> int:
+        return self.__count
+
+    @count.setter
+    def count(self, value: int) -> None:
+        self.__count = value
+
+    async def run(self) -> list[Any]:
+        method = self.__double
+        path = os.path.join("a", await self.__hidden())
+        self.log.info("at %s", await self.__hidden())
+        self.count = method(2)
+        return [path, self.count]
+
+    async def __hidden(self) -> str:
+        await sleep(days=1)
+        return "b"
+
+    def __double(self, n: int) -> int:
+        return 2 * n
+
+
+class Recursive(Workflow):
+    """A closure that calls itself, has an attribute of its own, and another name."""
+
+    async def run(self) -> list[Any]:
+        def down(n: int) -> int:
+            down.calls += 1  # type: ignore[attr-defined]
+            return n and down(n - 1)
+
+        down.calls = 0  # type: ignore[attr-defined]
+        alias = down
+        down(2)
+        await sleep(days=1)
+        down(1)
+        return [alias is down, alias.calls]  # type: ignore[attr-defined]
+
+
+def chain(error: BaseException | None) -> list[str]:
+    return [] if error is None else [str(error), *chain(error.__context__)]
+
+
+class Contexts(Workflow):
+    """An error that came of one handler is handled within another."""
+
+    async def run(self) -> list[str]:
+        try:
+            raise ValueError("outer")
+        except ValueError:
+            try:
+                try:
+                    raise KeyError("first")
+                except KeyError:
+                    raise TypeError("second")  # noqa: B904
+            except TypeError as error:
+                await sleep(days=1)
+                return chain(error)
+
+
+class Stream(Workflow):
+    async def run(self) -> list[int]:
+        stream, done = as_completed(sleep(days=1), sleep(days=2)), []
+        await sleep(days=1)
+        async for each in stream:
+            done.append(each.index)
+        return done
+
+
+@pytest.mark.parametrize(
+    ("workflow", "result"),
+    [
+        (Private, ["a/b", 4]),
+        (Recursive, [True, 5]),
+        (Contexts, ["second", "'first'", "outer"]),
+        (Stream, [0, 1]),
+    ],
+)
+def test_more_ways_to_write_python(workflow: type[Workflow], result: list[Any]) -> None:
+    program = Program(workflow)
+    turn = advance(program, None, [Start()], now=NOW)
+    while turn.outcome is None:
+        event = Fire(wait=open_waits(turn.snapshot)[0].number)
+        turn = advance(program, turn.snapshot, [event], now=NOW)
+    assert program.decode(turn.outcome.result) == result  # type: ignore[union-attr]
 
 
 def test_a_snapshot_of_an_unknown_format_is_refused() -> None:

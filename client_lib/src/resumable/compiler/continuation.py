@@ -97,10 +97,15 @@ class Rest:
             # The author's name is unbound when the handler ends, however it ends.
             gone = [store(handler.name, ast.Constant(value=None)), _delete(handler.name)]
             rest = [at(ast.Try(body=rest, handlers=[], orelse=[], finalbody=gone), handler)]
-        again = ast.ExceptHandler(type=on_frame("Anything"), name=handler.error, body=rest)
+        # Raised inside another handler the error would get that one's as its context.
+        context = ast.Attribute(value=load(handler.error), attr="__context__", ctx=ast.Load())
+        before = at(store("@context", context), handler)
+        place = ast.Attribute(value=load(handler.error), attr="__context__", ctx=ast.Store())
+        mend = at(ast.Assign(targets=[place], value=load("@context")), handler)
+        again = ast.ExceptHandler(type=on_frame("Anything"), name=handler.error, body=[mend, *rest])
         raising = ast.Raise(exc=load(handler.error), cause=None)
         inner = at(ast.Try(body=[raising], handlers=[again], orelse=[], finalbody=[]), handler)
-        return [self._shielded([inner], node, [], [])] if node.finalbody else [inner]
+        return [self._shielded([before, inner], node, [], [])] if node.finalbody else [before, inner]
 
     def _shielded(
         self,

@@ -7,15 +7,17 @@ twice goes into the snapshot's table of ``objects`` and is named by
 
 from __future__ import annotations
 
-import builtins
 import dataclasses
 import enum
 from collections.abc import Callable, Iterable, Mapping
-from types import BuiltinFunctionType, CellType, FunctionType, MethodType
+from decimal import Decimal
+from importlib import import_module
+from types import BuiltinFunctionType, CellType, FunctionType, MethodType, ModuleType
 from typing import Any, Final
 
 import msgspec
 
+from resumable.compiler.names import mangle
 from resumable.errors import NotSaveable, SnapshotError
 from resumable.kernel import scalars
 from resumable.kernel.references import References
@@ -93,7 +95,8 @@ class Encoder:
     def _other_shared(self, value: Any) -> Callable[[Encoder, Any], Any] | None:
         if isinstance(value, BaseException):
             return Encoder._error
-        if isinstance(value, type):
+        if isinstance(value, (type, enum.Enum, *_CONTENT)):
+            # A class that adds fields to a list or a number has content beside them.
             return None
         if isinstance(value, msgspec.Struct):
             return Encoder._struct
@@ -113,13 +116,27 @@ class Encoder:
             return {"$enum": [name, value.name if single else None, None if single else value.value]}
         if isinstance(value, tuple) and hasattr(value, "_fields"):
             return {"$named": [self._references.name(type(value)), [self.encode(item) for item in value]]}
+        if isinstance(value, ModuleType):
+            return {"$module": value.__name__}
         if isinstance(value, MethodType):
-            return {"$method": [self.encode(value.__self__), value.__name__]}
-        if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, type(builtins)):
-            return {"$method": [self.encode(value.__self__), value.__name__]}
+            return self._method(value)
+        if isinstance(value, BuiltinFunctionType) and not isinstance(value.__self__, ModuleType):
+            return self._method(value)
+        attribute = getattr(type(value), "__attribute_of__", None)
+        if attribute is not None:
+            return {"$method": [self.encode(value.owner), attribute]}
         if isinstance(value, (FunctionType, BuiltinFunctionType)):
             return {"$function": self._references.name(value)}
         raise NotSaveable(f"a {type(value).__module__}.{type(value).__qualname__} cannot be saved")
+
+    def _method(self, method: Any) -> Any:
+        """A bound method, by its owner and the name that leads to it there."""
+        owner, name = method.__self__, method.__name__
+        for cls in type(owner).__mro__:
+            attribute = mangle(name, cls.__name__)
+            if getattr(owner, attribute, None) == method:
+                return {"$method": [self.encode(owner), attribute]}
+        raise NotSaveable(f"the bound method {method.__qualname__} is not what {name!r} leads to on its object")
 
     def _class_name(self, cls: type) -> str:
         alias = self._aliases.get(cls)
@@ -157,7 +174,9 @@ class Encoder:
     def _dataclass(self, value: Any) -> Any:
         names = [field.name for field in dataclasses.fields(value)]
         if type(value) not in self._aliases:
-            names += [name for name in getattr(value, "__dict__", {}) if name not in names]
+            # What `typing` notes on an instance of a generic class is no field of it.
+            own = getattr(value, "__dict__", {})
+            names += [name for name in own if name not in names and name != "__orig_class__"]
         given = {name: getattr(value, name) for name in names if hasattr(value, name)}
         return {"$data": [self._class_name(type(value)), self._attributes(given)]}
 
@@ -172,8 +191,10 @@ class Encoder:
             "type": self._class_name(type(error)),
             "args": self._items(arguments),
         }
-        if state and state[0]:
-            data["attributes"] = self._attributes(state[0])
+        noted = {name: getattr(error, name) for name in _NOTED if getattr(error, name, None) is not None}
+        attributes = {**noted, **(state[0] if state and isinstance(state[0], dict) else {})}
+        if attributes:
+            data["attributes"] = self._attributes(attributes)
         for name in ("cause", "context"):
             linked = getattr(error, f"__{name}__")
             if linked is not None:
@@ -192,6 +213,9 @@ class Encoder:
             data["defaults"] = self._items(function.__defaults__)
         if function.__kwdefaults__:
             data["kwdefaults"] = self._attributes(function.__kwdefaults__)
+        own = {name: value for name, value in function.__dict__.items() if name != "@closure"}
+        if own:
+            data["attributes"] = self._attributes(own)
         return {"$closure": data}
 
 
@@ -203,6 +227,14 @@ _SHARED: Final[dict[type, Callable[[Encoder, Any], Any]]] = {
     bytearray: Encoder._bytearray,
     CellType: Encoder._cell,
 }
+
+
+#: Types that carry content of their own, which a subclass's fields do not show.
+_CONTENT: Final = (list, dict, set, frozenset, tuple, str, bytes, bytearray, int, float, complex, Decimal)
+
+#: What errors of Python note about themselves outside their arguments. ``AttributeError.obj``
+#: is left out: it is the object the error is about, of any kind, and only feeds suggestions.
+_NOTED: Final = ("name", "path")
 
 
 def _builtin_base(cls: type[BaseException]) -> type[BaseException]:
@@ -299,6 +331,9 @@ class Decoder:
             made.cell_contents = self.decode(content[0])
         return made
 
+    def _module(self, content: str, number: int | None) -> Any:
+        return import_module(content)
+
     def _class(self, content: str, number: int | None) -> Any:
         return self.resolve_class(content)
 
@@ -340,13 +375,17 @@ class Decoder:
         name, attributes = content
         cls = self._checked_class(name, lambda cls: issubclass(cls, msgspec.Struct))
         if number is None or hasattr(cls, "__post_init__"):
-            made = cls(**{key: self.decode(item) for key, item in attributes.items()})
+            values = {key: self.decode(item) for key, item in attributes.items()}
+            made = cls(**values)
             self._register(number, made)
-            return made
-        made = cls(**dict.fromkeys(attributes))
-        self._register(number, made)
-        for key, item in attributes.items():
-            msgspec.structs.force_setattr(made, key, self.decode(item))
+        else:
+            made = cls(**dict.fromkeys(attributes))
+            self._register(number, made)
+            values = {key: self.decode(item) for key, item in attributes.items()}
+        if number is not None or hasattr(cls, "__post_init__"):
+            # `__post_init__` has run when the object was first made; what it does now is undone.
+            for key, value in values.items():
+                msgspec.structs.force_setattr(made, key, value)
         return made
 
     def _error(self, content: Any, number: int | None) -> Any:
@@ -356,7 +395,7 @@ class Decoder:
         self._register(number, made)
         _builtin_base(cls).__init__(made, *arguments)
         for key, item in content.get("attributes", {}).items():
-            made.__dict__[key] = self.decode(item)
+            object.__setattr__(made, key, self.decode(item))
         if "cause" in content:
             made.__cause__ = self.decode(content["cause"])
         if "context" in content:
@@ -365,20 +404,31 @@ class Decoder:
         return made
 
     def _closure(self, content: Any, number: int | None) -> Any:
-        cells = {name: self._as_cell(item) for name, item in content["cells"].items()}
+        # A function may be in a cell of its own: the cells are filled when it is there.
+        cells = {name: self._empty_cell(item) for name, item in content["cells"].items()}
         function = self._references.resolve(content["of"]).__resumable_function__
-        made = function.closure(content["number"], cells)
+        made = function.closure(content["number"], {name: cell for name, (cell, _) in cells.items()})
         self._register(number, made)
+        for cell, held in cells.values():
+            if held:
+                cell.cell_contents = self.decode(held[0])
         if "defaults" in content:
             made.__defaults__ = tuple(self.decode(item) for item in content["defaults"])
         if "kwdefaults" in content:
             made.__kwdefaults__ = {k: self.decode(v) for k, v in content["kwdefaults"].items()}
+        for key, item in content.get("attributes", {}).items():
+            made.__dict__[key] = self.decode(item)
         return made
 
-    def _as_cell(self, data: Any) -> CellType:
-        cell = self.decode(data)
-        assert isinstance(cell, CellType)
-        return cell
+    def _empty_cell(self, data: dict[str, Any]) -> tuple[CellType, list[Any]]:
+        """A cell, and what is still to be put into it: nothing if it was made before."""
+        number = data.get("$ref")
+        if number in self.made:
+            return self.made[number], []
+        held = data["$cell"] if number is None else self._objects[str(number)]["$cell"]
+        cell = CellType()
+        self._register(number, cell)
+        return cell, held
 
 
 _READERS: Final[dict[str, Callable[[Decoder, Any, int | None], Any]]] = {
@@ -390,6 +440,7 @@ _READERS: Final[dict[str, Callable[[Decoder, Any, int | None], Any]]] = {
     "$frozenset": Decoder._frozenset,
     "$bytearray": Decoder._bytearray,
     "$cell": Decoder._cell,
+    "$module": Decoder._module,
     "$class": Decoder._class,
     "$function": Decoder._function,
     "$method": Decoder._method,

@@ -11,6 +11,7 @@ from importlib import import_module
 from types import MethodType
 from typing import Any
 
+from resumable.compiler.names import mangle
 from resumable.errors import NotSaveable, SnapshotError
 
 _LOCAL = "<locals>"
@@ -45,7 +46,7 @@ class References:
         name = self.relative(module, qualname)
         if _LOCAL in qualname:
             self._keep_local(name, thing)
-        elif self._find(name) is not thing:
+        elif not self._leads_to(name, thing):
             raise NotSaveable(f"{module}.{qualname} is not what its name leads to, so it cannot be found again")
         self._names[id(thing)] = (thing, name)
         return name
@@ -59,6 +60,12 @@ class References:
             return self._local[name] if _LOCAL in name else self._find(name)
         except (KeyError, AttributeError, ImportError) as error:
             raise SnapshotError(f"the snapshot names {name}, which the source does not have") from error
+
+    def _leads_to(self, name: str, thing: Any) -> bool:
+        try:
+            return self._find(name) is thing
+        except (AttributeError, ImportError):
+            return False
 
     def _keep_local(self, name: str, thing: Any) -> None:
         if not self._keeps_local:
@@ -84,7 +91,10 @@ class References:
             module_name = self._package + module_name
         module = sys.modules.get(module_name)
         found: Any = module if module is not None else import_module(module_name)
+        around: str | None = None
         for part in qualname.split("."):
-            found = getattr(found, part)
+            # A private name is written without the class that it is stored under.
+            found = getattr(found, mangle(part, around))
+            around = part
         # A class method is found bound to its class; what is saved is the function.
         return found.__func__ if isinstance(found, MethodType) else found

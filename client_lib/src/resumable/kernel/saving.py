@@ -29,6 +29,7 @@ KNOWN: Final[dict[str, type]] = {
     "Done": groups.Done,
     "Results": groups.Results,
     "Stream": groups.Stream,
+    "AsCompleted": groups.AsCompleted,
     "Scope": scopes.Scope,
     "Criteria": criteria.Criteria,
     "Lookups": criteria.Group,
