@@ -118,7 +118,7 @@ class Work:
 def apply(instance: Instance, program: Program, work: Work, now: datetime) -> None:
     """Take every turn that is due. A failing one is kept as `instance.fault`."""
     try:
-        for instruction in list(work.instructions):
+        for instruction in in_order(instance, work.instructions):
             follow(instance, program, instruction, now)
         if not instance.snapshot:
             begin(instance, program, work, now)
@@ -130,6 +130,11 @@ def apply(instance: Instance, program: Program, work: Work, now: datetime) -> No
         return
     if instance.ended:
         instance.declined += work.deliveries
+
+
+def in_order(instance: Instance, told: Sequence[InstructionRow]) -> list[InstructionRow]:
+    """As they were told; but what is cancelled before it began does not begin."""
+    return sorted(told, key=lambda each: each.kind == Asked.START) if not instance.snapshot else list(told)
 
 
 def follow(instance: Instance, program: Program, told: InstructionRow, now: datetime) -> None:

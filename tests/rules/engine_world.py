@@ -164,6 +164,13 @@ class EngineWorld:
             return Sent(started=[], resumed=[], matched=False, duplicate=True)
         return sent(Signal.objects.get(service=sender, uid=item.uid).pk)
 
+    def send_all(self, signals: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """Take in a heap of signals before anything is done about the first."""
+        sender, _ = Service.objects.get_or_create(tenant=self.tenant, name="stories")
+        items = [Item(uid=f"story-{next(self.uids)}", name=name, payload=plain(each)) for name, each in signals]
+        assert ingest(sender, items).accepted == len(items)
+        self.settle()
+
     def start(self, workflow: str, *args: Any, key: str | None = None) -> InstanceSeen:
         started = start.start_instance(self.tenant, workflow, plain(list(args)), key)
         self.settle()

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from apps.execution.services import match, operate, resume, timers
+from apps.execution.services import match, operate, resume, start, timers
 from apps.instances.models import Claim, History, Instance, Instruction
 from apps.instances.statuses import Status
 from apps.signals.models import Cursor, Delivery, Signal
@@ -197,6 +197,16 @@ def test_pause_holds_signals_and_timers_and_resume_applies_them_in_order(engine:
     order = engine.only()
     # The payment came in time; the next wait began with it and its time is over as well.
     assert engine.kinds(order)[-2:] in (["resumed", "signal"], ["signal", "timeout"])
+
+
+def test_what_is_cancelled_before_it_began_never_runs(engine: Harness) -> None:
+    engine.deploy(ORDERS)
+    started = start.start_instance(engine.tenant, "Orders", [{"order": "A1"}]).instance
+    operate.cancel(started.pk, actor="me", reason="a mistake")
+    engine.settle()
+    order = engine.only()
+    assert (order.status, order.live_key, engine.kinds(order)) == ("cancelled", None, ["cancelled"])
+    assert not Instruction.objects.exists()
 
 
 ONE = (
