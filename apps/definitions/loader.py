@@ -26,6 +26,7 @@ from types import ModuleType
 from typing import Any
 
 from apps.definitions.artifacts import Unloadable, dotted
+from resumable import DefinitionError
 
 PREFIX = "resumable_artifacts"
 SCHEME = "artifact:"
@@ -155,9 +156,16 @@ def unloadable(error: BaseException) -> Unloadable:
     line = getattr(error, "line", None) or getattr(error, "lineno", None)
     if not isinstance(path, str) or not path.startswith(SCHEME) or not isinstance(line, int):
         path, line = innermost(error)
-    said = f"syntax error: {error.msg}" if isinstance(error, SyntaxError) else str(error)
-    kind = "" if isinstance(error, SyntaxError) else f"{type(error).__name__}: "
-    return Unloadable(f"{kind}{said}", path=path, line=line)
+    return Unloadable(said(error), path=path, line=line)
+
+
+def said(error: BaseException) -> str:
+    """The message without the place, which stands beside it."""
+    if isinstance(error, SyntaxError):
+        return f"syntax error: {error.msg}"
+    if isinstance(error, DefinitionError):
+        return str(error).removeprefix(f"{error.path}:{error.line}: ")
+    return f"{type(error).__name__}: {error}"
 
 
 def innermost(error: BaseException) -> tuple[str, int | None]:

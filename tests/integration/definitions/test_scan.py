@@ -126,6 +126,8 @@ def test_an_await_that_cannot_be_resumed_names_file_and_line(engine: Harness) ->
     error = LoadError.objects.get()
     assert error.path == str(engine.folder / "bad.py")
     assert error.line == source.count("\n")
+    assert "artifact:" not in str(error)
+    assert str(error).count("bad.py") == 1
 
 
 def test_a_broken_edit_leaves_the_deployed_version(engine: Harness) -> None:
