@@ -95,6 +95,13 @@ def test_rule_4_deliver_one_goes_to_the_longest_waiting_instance(world: World) -
     assert not world.send("Job", {"kind": "paint", "number": 3}).matched
 
 
+def test_rule_4_signals_for_one_go_round_also_within_one_moment(world: World) -> None:
+    crew = [world.start("Crew", "paint") for _ in range(3)]
+    for number in range(4):
+        world.send("Job", {"kind": "paint", "number": number})
+    assert [worker.state["done"] for worker in crew] == [[0, 3], [1], [2]]
+
+
 def test_rule_4_a_paused_instance_keeps_the_one_signal_that_went_to_it(world: World) -> None:
     paused = world.start("Worker", "paint")
     world.advance(minutes=1)

@@ -99,6 +99,18 @@ class Worker(Workflow):
         return job.number
 
 
+class Crew(Workflow):
+    """Waits for one job after the other."""
+
+    done: list[int] = []
+
+    async def run(self, kind: str) -> int:
+        while len(self.done) < 5:
+            job = await Job.match(kind=kind)
+            self.done.append(job.number)
+        return len(self.done)
+
+
 class Picky(Workflow):
     """Its `where` looks at state that changes while it waits."""
 

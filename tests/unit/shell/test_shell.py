@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -37,6 +38,15 @@ class PaymentReceived(Signal):
 
 class Shipped(Signal, name="depot.shipped"):
     order_id: str
+
+
+class Job(Signal, deliver="one"):
+    kind: str
+
+
+class Colour(Enum):
+    RED = 1
+    BLUE = 2
 
 
 class OrderFulfilment(Workflow, version="1", starts_on=OrderPlaced, key="order_id"):
@@ -195,6 +205,41 @@ def test_the_log_carries_the_ids_of_the_instance(caplog: pytest.LogCaptureFixtur
         shell.start(Talking, key="K")
     (record,) = caplog.records
     assert (record.workflow, record.instance, record.key) == ("Talking", "1", "K")  # type: ignore[attr-defined]
+
+
+def test_a_where_that_raises_leaves_a_signal_for_one_to_others() -> None:
+    class Choosing(Workflow):
+        broken: bool = False
+
+        async def run(self, broken: bool) -> str:
+            self.broken = broken
+            return (await Job.match(kind="paint").where(self.fits)).kind
+
+        def fits(self, job: Job) -> bool:
+            if self.broken:
+                raise LookupError("broken predicate")
+            return True
+
+    shell = Shell(Choosing, now=BEGIN)
+    broken, healthy = shell.start(Choosing, True), shell.start(Choosing, False)
+    shell.send(Job(kind="paint"))
+    assert (broken.status, healthy.result) == ("retrying", "paint")
+    assert "broken predicate" in (broken.error or "")
+
+
+def test_a_patch_takes_values_as_they_are() -> None:
+    class Painted(Workflow):
+        colour: Colour = Colour.RED
+
+        async def run(self) -> str:
+            await sleep(days=1)
+            return self.colour.name
+
+    shell = Shell(Painted, now=BEGIN)
+    painted = shell.start(Painted)
+    shell.patch(painted, state={"colour": Colour.BLUE})
+    shell.advance(days=1)
+    assert painted.result == "BLUE"
 
 
 def test_a_step_that_never_waits_is_stopped() -> None:

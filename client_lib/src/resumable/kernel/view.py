@@ -139,7 +139,7 @@ def _change(program: Program, name: str, before: Any, after: Any) -> dict[str, A
 
 
 def _fitting(name: str, declared: Any, value: Any) -> Any:
-    if declared is Any:
+    if declared is Any or type(value) is declared:
         return value
     try:
         return msgspec.convert(value, type=declared)

@@ -64,7 +64,10 @@ class Saved:
 
 @dataclass(slots=True, eq=False)
 class Record:
-    """The row of an instance. ``since`` says per open wait how far back it looks."""
+    """The row of an instance.
+
+    ``since`` says per open wait how far back it looks, ``opened`` in which turn of all it was made.
+    """
 
     number: int
     program: Program
@@ -80,7 +83,7 @@ class Record:
     requested: list[Event] = field(default_factory=list)
     waits: list[OpenWait] = field(default_factory=list)
     since: dict[int, Position] = field(default_factory=dict)
-    opened_at: dict[int, datetime] = field(default_factory=dict)
+    opened: dict[int, int] = field(default_factory=dict)
     consumed: set[int] = field(default_factory=set)
     history: list[HistoryEntry] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
@@ -89,13 +92,13 @@ class Record:
     def live(self) -> bool:
         return self.status in LIVE
 
-    def apply(self, turn: Turn, began: Position, now: datetime) -> None:
-        """Keep what a turn made of the instance."""
+    def apply(self, turn: Turn, began: Position, order: int) -> None:
+        """Keep what a turn made of the instance. ``order`` counts the turns of all instances."""
         self.snapshot = turn.snapshot
         self.status, self.error, self.attempts, self.retry_at = "waiting", None, 0, None
         for wait in turn.opened:
             self.since[wait.number] = self._horizon(wait, began)
-            self.opened_at[wait.number] = now
+            self.opened[wait.number] = order
         self.waits = list(open_waits(turn.snapshot))
         self.since = {wait.number: self.since[wait.number] for wait in self.waits}
         self.begins = began

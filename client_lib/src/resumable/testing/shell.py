@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from itertools import count
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,6 +64,7 @@ class Shell:
         self._records: list[Record] = []
         self._programs: dict[type, Program] = {}
         self._scheduled: dict[str, datetime] = {}
+        self._turns = count(1)
         for workflow in workflows:
             self._program(workflow)
 
@@ -267,19 +269,31 @@ class Shell:
 
     def _takers(self, signal: LoggedSignal) -> list[Record]:
         """Who gets the signal: all that match, or the longest-waiting one of each workflow."""
-        takers: dict[str, list[tuple[datetime, int, Record]]] = {}
-        for record in self._records:
-            wait = self._wait_for(record, signal) if record.live and not record.starting else None
-            if wait is not None:
-                since = record.opened_at[wait.number]
-                takers.setdefault(record.program.name, []).append((since, record.number, record))
-        found: list[Record] = []
-        for name, candidates in takers.items():
-            if signal.deliver == "one":
-                candidates = [min(candidates, key=lambda candidate: candidate[:2])]
-                signal.takers[name] = candidates[0][1]
-            found += [record for _, _, record in candidates]
-        return sorted(found, key=lambda record: record.number)
+        live = [record for record in self._records if record.live and not record.starting]
+        if signal.deliver != "one":
+            return [record for record in live if self._wait_for(record, signal) is not None]
+        found: dict[str, Record] = {}
+        for record in sorted(live, key=lambda record: self._waiting_since(record, signal)):
+            name = record.program.name
+            if name not in found and self._would_take(record, signal):
+                found[name] = record
+                signal.takers[name] = record.number
+        return sorted(found.values(), key=lambda record: record.number)
+
+    def _waiting_since(self, record: Record, signal: LoggedSignal) -> int:
+        wait = self._wait_for(record, signal)
+        return record.opened[wait.number] if wait else 0
+
+    def _would_take(self, record: Record, signal: LoggedSignal) -> bool:
+        """Whether it matches. A ``where`` that raises is shown on its instance, and others are asked."""
+        wait = self._wait_for(record, signal)
+        if wait is None:
+            return False
+        try:
+            return self._agrees(record, wait, signal)
+        except StepError as error:
+            self._failed(record, error)
+            return False
 
     def _wait_for(self, record: Record, signal: LoggedSignal) -> OpenWait | None:
         """The oldest open wait of an instance that matches a signal."""
@@ -392,7 +406,7 @@ class Shell:
             detail = {**detail, "signal": signal.name, "payload": signal.payload}
         if not isinstance(event, (Start, Cancel)):
             record.pass_over(began)
-        record.apply(turn, began, self.now)
+        record.apply(turn, began, next(self._turns))
         record.remember(kind, self.now, **detail)
 
     def _deliver(self, record: Record, number: int, signal: LoggedSignal) -> Deliver:
