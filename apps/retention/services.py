@@ -5,7 +5,8 @@
 - signals and what was given of them, after `signal_days`; never one that is unmatched or not yet applied, so a paused
   instance keeps what is held for it. A wait cannot look back further than this;
 - the uids of signals, after `key_days`: longer than any client retries;
-- ended instances with their history, after `instance_days`.
+- ended instances with their history, after `instance_days`;
+- sessions of people, when they have expired.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
+from django.contrib.sessions.models import Session
 from django.db import transaction
 
 from apps.execution.log import last_before
@@ -38,6 +40,7 @@ def prune(seconds: float = SECONDS) -> dict[str, int]:
         "signals": repeat(prune_signals, until),
         "keys": repeat(prune_keys, until),
         "instances": repeat(prune_instances, until),
+        "sessions": repeat(prune_sessions, until),
     }
     if any(done.values()):
         log.info("retention.pruned", **done)
@@ -77,6 +80,13 @@ def prune_keys() -> int:
     first = SignalKey.objects.order_by("pk").values_list("pk", "received_at")[:BATCH]
     ids = [pk for pk, received_at in first if received_at < before]
     SignalKey.objects.filter(pk__in=ids).delete()
+    return len(ids)
+
+
+def prune_sessions() -> int:
+    expired = Session.objects.filter(expire_date__lt=now()).order_by("expire_date")
+    ids = list(expired.values_list("pk", flat=True)[:BATCH])
+    Session.objects.filter(pk__in=ids).delete()
     return len(ids)
 
 

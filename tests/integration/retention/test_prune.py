@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
+from django.contrib.sessions.models import Session
 
 from apps.execution.services import match, operate
 from apps.instances.models import History, Instance
@@ -51,7 +54,7 @@ def test_a_uid_is_remembered_longer_than_clients_retry(
     engine.settle()
     clock.advance(days=7, hours=23)
     engine.settle()
-    assert services.prune() == {"signals": 1, "keys": 0, "instances": 0}
+    assert services.prune() == {"signals": 1, "keys": 0, "instances": 0, "sessions": 0}
     assert engine.push("Placed", uid="u1", order="A1").duplicates == 1
     clock.advance(hours=2)
     assert services.prune()["keys"] == 1
@@ -81,3 +84,11 @@ def test_it_works_in_batches_until_nothing_is_left(
     prune()
     assert not Signal.objects.exists()
     assert not SignalKey.objects.exists()
+
+
+def test_expired_sessions_go_and_others_stay(engine: Harness, clock: Clock) -> None:
+    for key, days in (("old", 1), ("new", 3)):
+        Session.objects.create(session_key=key, session_data="", expire_date=clock() + timedelta(days=days))
+    clock.advance(days=2)
+    assert services.prune()["sessions"] == 1
+    assert Session.objects.get().session_key == "new"
