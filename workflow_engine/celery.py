@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_prerun
+from celery.signals import setup_logging, task_prerun, worker_process_init
 from django.db import close_old_connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
@@ -21,6 +22,13 @@ app.steps["worker"].add(DjangoStructLogInitStep)
 @setup_logging.connect
 def keep_our_logs(**_: Any) -> None:
     """Having a receiver is what keeps Celery from putting its own handlers in place of ours."""
+
+
+@worker_process_init.connect
+def keep_what_is_imported(**_: Any) -> None:
+    """A batch makes so many objects that full collections are frequent, and most of each would be Django's own."""
+    gc.collect()
+    gc.freeze()
 
 
 @task_prerun.connect

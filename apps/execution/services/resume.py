@@ -27,7 +27,7 @@ from apps.execution import turns
 from apps.execution.log import settled_until
 from apps.execution.rows import Changes, InstanceRow, Loaded
 from apps.execution.saving import collect, fault_of
-from apps.execution.services import claims, look_back
+from apps.execution.services import claims, look_back, match
 from apps.execution.store import store
 from apps.instances.statuses import ACTIVE, ENDED
 from apps.lib.clock import now
@@ -78,6 +78,9 @@ def resume(limit: int | None = None) -> Resumed:
     if more:
         ring("instances.resume")
     look_back.settle()
+    if taken and match.unmatched():
+        # Matching stops while much waits to be applied, and that is over now or soon.
+        ring("signals.match")
     return Resumed(instances=len(batch.ids) + len(alone.ids), turns=taken, more=more)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
@@ -388,3 +389,17 @@ def test_signals_keep_their_order_while_a_new_wait_looks_back(engine: Harness) -
     assert engine.kinds(engine.only()) == ["started"]
     engine.settle()
     assert History.objects.get(seq=3).state == {"paid": 12}
+
+
+def test_matching_goes_on_when_what_it_gave_out_is_applied(
+    shared_engine: Harness, doorbells: list[str], workflow_settings: Callable[..., None]
+) -> None:
+    """It stopped because enough was waiting; whoever works that off rings for it."""
+    workflow_settings(resume_batch=2)
+    shared_engine.deploy(ORDERS)
+    shared_engine.push_all([("Placed", {"order": f"A{number}"}) for number in range(6)])
+    assert match.match(4).signals == 4
+    assert match.match(4).signals == 0
+    doorbells.clear()
+    assert resume.resume().turns == 2
+    assert "signals.match" in doorbells
