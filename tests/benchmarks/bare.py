@@ -116,8 +116,8 @@ class Script:
             with cursor.copy(
                 "COPY wf_history (instance_id, seq, kind, at, detail, state, snapshot) FROM STDIN"
             ) as copy:
-                for instance, seq, detail, state, text in history:
-                    copy.write_row((instance, seq, "signal", moment, detail, state, text))
+                for instance, seq, detail, kept, text in history:
+                    copy.write_row((instance, seq, "signal", moment, detail, kept, text))
             cursor.execute(CONSUME, [[row[0] for row in rows], [row[3] + 1 for row in rows]])
 
     def close(self) -> None:
