@@ -162,6 +162,7 @@ def main() -> int:
     try:
         good = Play(folder, plan.orders(max(told.orders, len(plan.OUTCOMES)), told.seed)).run()
     except KeyboardInterrupt:
+        shutil.rmtree(folder, ignore_errors=True)
         print("\nstopped", file=sys.stderr)
         return 130
     except Exception:
