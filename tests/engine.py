@@ -34,6 +34,7 @@ class Engine:
         self.stack = Stack(folder / "logs", **(environ | given))
         self.database_url = self.stack.environ["DATABASE_URL"]
         self.workers: list[Process] = []
+        self.web: Process
 
     def __enter__(self) -> Engine:
         try:
@@ -49,10 +50,10 @@ class Engine:
     def start(self) -> None:
         self.stack.manage("migrate", "--verbosity", "0")
         self.stack.manage("load_workflows")
-        web = self.stack.start("web")
+        self.web = self.stack.start("web")
         self.start_worker()
         self.stack.start("beat")
-        wait_for_web(self.stack.address, alive=lambda: web.poll() is None)
+        wait_for_web(self.stack.address, alive=lambda: self.web.poll() is None)
 
     def start_worker(self) -> None:
         """Start another worker; all write one log."""
