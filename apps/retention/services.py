@@ -4,7 +4,7 @@
 
 - signals and what was given of them, after `signal_days`; never one that is unmatched or not yet applied, so a paused
   instance keeps what is held for it. A wait cannot look back further than this;
-- the uids of signals, after `key_days`: longer than any client retries;
+- the uids of signals, after `key_days`, which is longer than any client retries, and never before their signals;
 - ended instances with their history, after `instance_days`;
 - sessions of people, when they have expired.
 """
@@ -75,7 +75,7 @@ def prune_signals() -> int:
 
 
 def prune_keys() -> int:
-    before = now() - timedelta(days=conf.key_days)
+    before = now() - timedelta(days=max(conf.key_days, conf.signal_days))
     # By key and not by time: the oldest have the smallest, and there is no index on the time.
     first = SignalKey.objects.order_by("pk").values_list("pk", "received_at")[:BATCH]
     ids = [pk for pk, received_at in first if received_at < before]

@@ -54,6 +54,7 @@ class DefinitionError(ResumableError):
 
     def __init__(self, message: str, *, path: str = "", line: int = 0) -> None:
         super().__init__(f"{path}:{line}: {message}" if path else message)
+        self.message = message
         self.path = path
         self.line = line
 

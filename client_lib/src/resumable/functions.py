@@ -35,13 +35,20 @@ def resumable(function: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Aw[R
     return cast("Callable[P, Aw[R]]", wrapped(function))
 
 
-def wrapped(function: FunctionType) -> FunctionType:
-    """A function with the same signature that returns an :class:`Invocation`."""
-    compiled = Function(function)
+def wrapped(function: FunctionType, owner: type | None = None) -> FunctionType:
+    """A function with the same signature that returns an :class:`Invocation`.
+
+    :param owner: the class that gets the wrapper, if it is not the one that defines the function.
+    """
+    module, name = function.__module__, function.__qualname__
+    if owner is not None:
+        module, name = owner.__module__, f"{owner.__qualname__}.{function.__name__}"
+    compiled = Function(function, module, name)
     wrapper = _binder(function)
     wrapper.__globals__["__invoke__"] = lambda arguments: Invocation(function=wrapper, arguments=arguments)
-    for name in ("__module__", "__qualname__", "__doc__", "__kwdefaults__", "__annotations__"):
-        setattr(wrapper, name, getattr(function, name))
+    for attribute in ("__doc__", "__kwdefaults__", "__annotations__"):
+        setattr(wrapper, attribute, getattr(function, attribute))
+    wrapper.__module__, wrapper.__qualname__ = module, name
     wrapper.__dict__.update(function.__dict__)
     wrapper.__dict__.update(__wrapped__=function, __resumable_function__=compiled)
     compiled.wrapper = wrapper

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
+from resumable.compiler.names import mangle
 from resumable.criteria import Criteria
 from resumable.durations import duration
 from resumable.errors import NotResumable
@@ -55,13 +56,14 @@ class Match(Awaitable[S_co], Generic[S_co]):
         It runs against the state as it is when a signal arrives, not as it was
         when the wait was made.
         """
-        owner = getattr(predicate, "__self__", None)
-        name = getattr(predicate, "__name__", "")
-        if owner is None or not hasattr(type(owner), "__resumable__") or name == "<lambda>":
+        name = _method_name(predicate)
+        if name is None:
             raise TypeError(
-                f"where() takes a method of the workflow (self.{name or 'method'}), not {predicate!r}: "
+                f"where() takes a method of the workflow (self.method), not {predicate!r}: "
                 "a wait outlives the process, so its predicate must have a name"
             )
+        if hasattr(predicate, "__resumable_function__"):
+            raise TypeError(f"where() takes a plain method, and {name} is `async def`: a predicate cannot wait")
         return replace(self, predicate=name)
 
     def within(
@@ -89,6 +91,15 @@ class Match(Awaitable[S_co], Generic[S_co]):
     def named(self, title: str) -> Match[S_co]:
         """Name the wait in history and pages."""
         return replace(self, title=title)
+
+
+def _method_name(predicate: Any) -> str | None:
+    """The name that leads to a bound method on its workflow, private ones as they are stored."""
+    owner, name = getattr(predicate, "__self__", None), getattr(predicate, "__name__", "")
+    if not hasattr(type(owner), "__resumable__"):
+        return None
+    names = (mangle(name, cls.__name__) for cls in type(owner).__mro__)
+    return next((each for each in names if getattr(owner, each, None) == predicate), None)
 
 
 @dataclass(frozen=True, kw_only=True)

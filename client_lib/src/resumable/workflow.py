@@ -89,9 +89,12 @@ class Workflow:
             raise place.error("a workflow has no __init__: give state fields default values, set the rest in run()")
         for attribute, value in list(cls.__dict__.items()):
             _make_resumable(cls, attribute, value)
+        _adopt_mixins(cls)
         run = getattr(cls, "run", None)
         if run is not None and not hasattr(run, "__resumable_function__"):
             raise place.error("run must be an `async def`")
+        if run is not None and not inspect.signature(run).parameters:
+            raise place.error("run must take self")
         if not version or not isinstance(version, str):
             raise place.error(f'version= is a label such as "1", not {version!r}')
         cls.__resumable__ = Definition(
@@ -170,12 +173,22 @@ class _Place:
         return DefinitionError(f"{self.title}: {message}", path=self.path, line=self.line)
 
 
-def _make_resumable(cls: type, name: str, value: Any) -> None:
+def _adopt_mixins(cls: type) -> None:
+    """Sub-functions of bases that are no workflows become resumable on the workflow that has them."""
+    for base in cls.__mro__[1:]:
+        if base is object or issubclass(base, Workflow):
+            continue
+        for name, value in vars(base).items():
+            if inspect.getattr_static(cls, name) is value:
+                _make_resumable(cls, name, value, owner=cls)
+
+
+def _make_resumable(cls: type, name: str, value: Any, owner: type | None = None) -> None:
     kind = type(value) if isinstance(value, (staticmethod, classmethod)) else None
     function = value.__func__ if kind else value
     written_async = inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function)
     if isinstance(function, FunctionType) and written_async:
-        made: Any = wrapped(function)
+        made: Any = wrapped(function, owner)
         setattr(cls, name, kind(made) if kind else made)
 
 

@@ -38,11 +38,11 @@ class Writer:
 
     def _definition(self, number: int) -> str:
         name, arguments = (
-            ("run", "self, x=1, lst=None, depth=0")
+            ("run", "self, x=1, lst=None, depth=0, nest=None")
             if not number
             else (
                 f"sub{number}",
-                "self, x, lst, *, depth=0",
+                "self, x, lst, *, depth=0, nest=None",
             )
         )
         start = "\n".join(
@@ -52,10 +52,11 @@ class Writer:
                 "y = x + 1",
                 "d = {'a': x, 'b': y}",
                 "held = [lst, alias]",
+                "nest = nest or [lst, [lst]]",
             ]
         )
         body = self._block(DEPTH, loop=False, handler=False)
-        end = "self.trace.append((x, y, list(lst), alias is lst, held[0] is lst, sorted(d.items())))\nreturn x"
+        end = "self.trace.append((x, y, list(lst), alias is lst, held[0] is lst, sorted(d.items())))\nself.trace.append((nest[1][0] is nest[0], len(nest[0])))\nreturn x"
         return f"async def {name}({arguments}):\n" + indent(f"{start}\n{body}\n{end}", "    ")
 
     def _fresh(self, prefix: str) -> str:
@@ -106,7 +107,8 @@ class Writer:
         """An expression that awaits and gives an int."""
         if self._function < FUNCTIONS and self._chance.random() < 0.35:
             callee = self._chance.randint(self._function + 1, FUNCTIONS)
-            return f"(await self.sub{callee}(x, {self._pick(['lst', 'alias', '[x]'])}))"
+            given = ["lst", "alias", "[x]", "lst, nest=nest", "nest[0]", "nest[1][0], nest=nest"]
+            return f"(await self.sub{callee}(x, {self._pick(given)}))"
         if self._function and self._chance.random() < 0.15:
             return f"(await self.sub{self._function}(y, lst, depth=depth + 1) if depth < 2 else x)"
         return f"(await {self._wait()}).v"
@@ -143,7 +145,15 @@ class Writer:
         return f"self.trace.append(({self._chance.randint(0, 99)}, x, y, len(lst)))"
 
     def _alias(self) -> str:
-        return self._pick(["alias.append(y)", "held.append(alias)", "lst = [x]\nalias = lst", "alias = held[-1]"])
+        return self._pick(
+            [
+                "alias.append(y)",
+                "held.append(alias)",
+                "lst = [x]\nalias = lst",
+                "alias = held[-1]",
+                "nest[1].append(alias)",
+            ]
+        )
 
     def _closure(self) -> str:
         name = self._fresh("f")
@@ -235,7 +245,8 @@ class Writer:
         options = [self._wait(), "sleep(hours=2)"]
         if self._function < FUNCTIONS:
             callee = self._chance.randint(self._function + 1, FUNCTIONS)
-            options += [f"self.sub{callee}(x, lst)", f"self.sub{callee}(y, alias)"]
+            options += [f"self.sub{callee}(x, lst)", f"self.sub{callee}(y, alias, nest=nest)"]
+            options.append(f"self.sub{callee}(x, nest[1][0])")
         if depth:
             options.append(self._all_or_any(depth - 1))
         return self._pick(options)

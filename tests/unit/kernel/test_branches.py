@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -224,6 +225,36 @@ def test_branches_that_share_an_object_still_share_it() -> None:
     go(shell, 2, 1)
     assert instance.result == [2, 1]
     assert instance.state["log"] == [2, 1]
+
+
+@dataclass
+class Order:
+    items: list[int]
+
+
+class Inside(Grouped):
+    """One branch returns what is inside an object that the other branches hold."""
+
+    async def run(self) -> Any:
+        order = Order([1, 2, 3])
+        items, total = await all_of(self.items(order), self.total(order))
+        return items, total, order.items is items
+
+    async def items(self, order: Order) -> list[int]:
+        await Go.match(n=1)
+        return order.items
+
+    async def total(self, order: Order) -> int:
+        await Go.match(n=2)
+        return sum(order.items)
+
+
+def test_an_object_inside_a_shared_one_becomes_shared_too() -> None:
+    shell, instance = begin(Inside)
+    go(shell, 1)
+    assert [frame.locals["order"] for frame in instance.frames] == [Order([1, 2, 3])] * 2
+    go(shell, 2)
+    assert instance.result == ([1, 2, 3], 6, True)
 
 
 class Dropped(Grouped):

@@ -39,6 +39,7 @@ def define(body: str) -> type:
     [
         ("try:\n    pass\nfinally:\n    await sleep(days=1)", 6, "except BaseException"),
         ("[await sleep(days=1) for _ in range(3)]", 3, "for loop"),
+        ("x = [d async for d in y]", 3, "for loop"),
         ("x = {k: await sleep(days=1) for k in 'ab'}", 3, "for loop"),
         ("f = lambda: (yield)", 0, ""),
         ("yield 1", 3, "one result"),

@@ -399,6 +399,29 @@ class Boxed(Generic[T]):
     item: T
 
 
+class Slotted:
+    __slots__ = ("hidden",)
+
+
+@dataclass
+class Filled(Slotted):
+    shown: int
+
+
+class Extended(Point):
+    pass
+
+
+def test_what_stands_beside_the_fields_is_kept_or_refused() -> None:
+    filled = Filled(1)
+    filled.hidden = 2
+    assert survived(filled).hidden == 2
+    extended = Extended(1, 2)
+    extended.more = 3  # type: ignore[attr-defined]
+    with pytest.raises(StepError, match="cannot be saved"):
+        survived(extended)
+
+
 def test_what_a_class_does_when_made_is_not_done_again() -> None:
     assert survived(Counted(5)).n == 6
     assert survived([counted := Counted(5), counted])[0].n == 6
@@ -483,9 +506,58 @@ class Stream(Workflow):
         return done
 
 
+COUNT = 0
+
+
+class Globals(Workflow):
+    """Names of outer scopes, also used by a closure; spread arguments that wait."""
+
+    async def run(self) -> list[Any]:
+        global COUNT
+        COUNT = 1
+        more = lambda: COUNT + 1  # noqa: E731
+        spread = dict(a=1, **await self.options("b"), **{"c": 3, **await self.options("d")})
+        COUNT = 5
+        await sleep(days=1)
+        return [more(), spread]
+
+    async def options(self, name: str) -> dict[str, int]:
+        await sleep(days=1)
+        return {name: 2}
+
+
+class Mixin:
+    limit: int = 3
+
+    async def helper(self, n: int) -> int:
+        double = lambda: n * self.limit  # noqa: E731
+        await sleep(days=1)
+        return double()
+
+
+class Mixed(Mixin, Workflow):
+    async def run(self) -> list[int]:
+        return [await self.helper(2)]
+
+
+class Cleaning(Workflow):
+    """Raises what a dropped coroutine gets, and handles it himself."""
+
+    async def run(self) -> list[str]:
+        try:
+            await sleep(days=1)
+            raise GeneratorExit("mine")
+        except GeneratorExit as error:
+            await sleep(days=1)
+            return [str(error)]
+
+
 @pytest.mark.parametrize(
     ("workflow", "result"),
     [
+        (Globals, [6, {"a": 1, "b": 2, "c": 3, "d": 2}]),
+        (Mixed, [6]),
+        (Cleaning, ["mine"]),
         (Private, ["a/b", 4]),
         (Recursive, [True, 5]),
         (Contexts, ["second", "'first'", "outer"]),

@@ -227,6 +227,26 @@ def test_a_where_that_raises_leaves_a_signal_for_one_to_others() -> None:
     assert "broken predicate" in (broken.error or "")
 
 
+def test_a_predicate_is_a_plain_method_that_its_name_leads_to() -> None:
+    class Private(Workflow):
+        async def run(self, kind: str) -> str:
+            predicate = {"private": self.__fits, "async": self.waits}[kind]
+            return (await Job.any().where(predicate)).kind
+
+        def __fits(self, job: Job) -> bool:
+            return job.kind == "paint"
+
+        async def waits(self, job: Job) -> bool:
+            return False
+
+    shell = Shell(Private, now=BEGIN)
+    private = shell.start(Private, "private")
+    shell.send(Job(kind="sand"))
+    shell.send(Job(kind="paint"))
+    assert private.result == "paint"
+    assert "a predicate cannot wait" in (shell.start(Private, "async").error or "")
+
+
 def test_a_patch_takes_values_as_they_are() -> None:
     class Painted(Workflow):
         colour: Colour = Colour.RED

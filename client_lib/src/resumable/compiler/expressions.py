@@ -22,7 +22,7 @@ Refuse = Callable[[ast.AST, str], Exception]
 
 def suspends(node: ast.AST) -> bool:
     """Whether the node holds an await of its own scope."""
-    if isinstance(node, _SUSPENDS):
+    if isinstance(node, _SUSPENDS) or getattr(node, "is_async", False):
         return True
     if isinstance(node, _SCOPES):
         return any(suspends(part) for part in _evaluated_now(node))
@@ -144,12 +144,11 @@ class Hoist:
         return at(ast.Call(func=head, args=arguments, keywords=keywords), node)
 
     def _dict(self, node: ast.Dict) -> ast.expr:
-        if any(key is None for key in node.keys):
-            raise self._refuse(node, "build the dict in steps, one statement for each `**` part")
-        keys = [key for key in node.keys if key is not None]
-        pairs = [part for pair in zip(keys, node.values, strict=True) for part in pair]
-        rebuilt = self.sequence(pairs)
-        return at(ast.Dict(keys=list(rebuilt[::2]), values=rebuilt[1::2]), node)
+        # A part without a key is spread with `**`.
+        parts = [part for pair in zip(node.keys, node.values, strict=True) for part in pair if part is not None]
+        rebuilt = iter(self.sequence(parts))
+        pairs = [(key and next(rebuilt), next(rebuilt)) for key in node.keys]
+        return at(ast.Dict(keys=[key for key, _ in pairs], values=[value for _, value in pairs]), node)
 
     def _either(self, node: ast.BoolOp) -> ast.expr:
         name = self._temporary()

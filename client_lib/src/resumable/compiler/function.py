@@ -30,20 +30,22 @@ _FUTURES: Final = reduce(
 class Function:
     """One ``async def`` whose running instances can be saved and continued."""
 
-    def __init__(self, python: FunctionType) -> None:
+    def __init__(self, python: FunctionType, module: str, name: str) -> None:
+        """``module`` and ``name`` are where the function's wrapper is found again."""
         self.python = python
         #: What authors call; set by whoever made it.
         self.wrapper: FunctionType = python
-        self.name = python.__qualname__
-        self.module = python.__module__
+        self.name = name
+        self.module = module
         self.path = python.__code__.co_filename
         owner_name = self._owner_name = _class_around(python)
         tree = function_tree(python)
         prepared = Prepared(tree, f"{self.module}:{self.name}", self.path)
         self._outer = prepared.outer
         self._closures = prepared.closures
-        bound = bound_names(prepared.tree)
-        shared = shared_names(prepared.tree)
+        foreign = {name for node in prepared.outer for name in node.names}
+        bound = bound_names(prepared.tree) - foreign
+        shared = shared_names(prepared.tree) - foreign
         lowering = Lowering(prepared.tree, path=self.path, shared=shared, is_scope=self._is_scope)
         self._body = lowering.body
         self.points: Mapping[str, Point] = lowering.points
@@ -109,7 +111,7 @@ class Function:
             point = self.point(key)
             hidden, body = point.temporaries, Rest(body, point).body
         plain = sorted(self.locals - self.cells) + sorted(hidden)
-        outer = [*self._outer]
+        outer: list[ast.stmt] = [*self._outer]
         if self.cells:
             outer.append(ast.Nonlocal(names=sorted(self.cells)))
         first = self.python.__code__.co_firstlineno

@@ -42,7 +42,7 @@ class _Rewrite(ast.NodeTransformer):
         self._reference = reference
         self._numbers = numbers
         self._depth = 0
-        self.outer: list[ast.stmt] = []
+        self.outer: list[ast.Global | ast.Nonlocal] = []
 
     def visit_Global(self, node: ast.Global) -> ast.stmt:
         return self._outer(node)
@@ -50,7 +50,7 @@ class _Rewrite(ast.NodeTransformer):
     def visit_Nonlocal(self, node: ast.Nonlocal) -> ast.stmt:
         return self._outer(node)
 
-    def _outer(self, node: ast.stmt) -> ast.stmt:
+    def _outer(self, node: ast.Global | ast.Nonlocal) -> ast.stmt:
         if self._depth:
             return node
         self.outer.append(node)

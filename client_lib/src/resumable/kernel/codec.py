@@ -114,7 +114,7 @@ class Encoder:
             single = type(value).__members__.get(value.name or "") is value
             name = self._references.name(type(value))
             return {"$enum": [name, value.name if single else None, None if single else value.value]}
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
+        if isinstance(value, tuple) and hasattr(value, "_fields") and not getattr(value, "__dict__", None):
             return {"$named": [self._references.name(type(value)), [self.encode(item) for item in value]]}
         if isinstance(value, ModuleType):
             return {"$module": value.__name__}
@@ -175,8 +175,9 @@ class Encoder:
         names = [field.name for field in dataclasses.fields(value)]
         if type(value) not in self._aliases:
             # What `typing` notes on an instance of a generic class is no field of it.
-            own = getattr(value, "__dict__", {})
-            names += [name for name in own if name not in names and name != "__orig_class__"]
+            slots = (slot for cls in type(value).__mro__ for slot in vars(cls).get("__slots__", ()))
+            own = [*getattr(value, "__dict__", {}), *slots]
+            names += [name for name in own if name not in names and name not in _NO_FIELDS]
         given = {name: getattr(value, name) for name in names if hasattr(value, name)}
         return {"$data": [self._class_name(type(value)), self._attributes(given)]}
 
@@ -231,6 +232,8 @@ _SHARED: Final[dict[type, Callable[[Encoder, Any], Any]]] = {
 
 #: Types that carry content of their own, which a subclass's fields do not show.
 _CONTENT: Final = (list, dict, set, frozenset, tuple, str, bytes, bytearray, int, float, complex, Decimal)
+
+_NO_FIELDS: Final = ("__orig_class__", "__dict__", "__weakref__")
 
 #: What errors of Python note about themselves outside their arguments. ``AttributeError.obj``
 #: is left out: it is the object the error is about, of any kind, and only feeds suggestions.

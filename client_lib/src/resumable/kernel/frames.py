@@ -41,7 +41,6 @@ def _suspend(request: object) -> Generator[object, Any, Any]:
 class Frame:
     """One running call of a resumable function. Compiled code knows it as ``@frame``."""
 
-    Dropped: Final = GeneratorExit
     Anything: Final = BaseException
     WaitCancelled: Final = WaitCancelled
 
@@ -58,6 +57,11 @@ class Frame:
         self.cells = {name: _as_cell(values.pop(name)) for name in function.cells & values.keys()}
         self.values = values
         self.coroutine = function.open(self, self.cells)
+
+    @property
+    def Dropped(self) -> type[BaseException] | tuple[()]:  # compiled code catches it
+        """What a handler must let pass: nothing while the frame lives."""
+        return () if self.live else GeneratorExit
 
     def enter(self, point: str, awaitable: object) -> Any:
         """Note where the function stops, and give it something Python can await."""

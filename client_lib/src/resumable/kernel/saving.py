@@ -163,11 +163,10 @@ class Loaded:
         made = self.decoder.made
         pinned = {id(made[number]): number for number in pinned_raw if number in made}
         encoder = Encoder(self._references, self.owner, ALIASES, pinned)
-        parts = self._written(encoder)
+        kept = [made[number] for number in sorted(pinned_raw & made.keys())]
+        parts = self._written(encoder, kept)
         if encoder.restart(max(pinned_raw, default=0) + 1):
-            parts = self._written(encoder)
-        for number in pinned_raw & made.keys():
-            encoder.encode(made[number])
+            parts = self._written(encoder, kept)
         objects = {str(number): self._objects[str(number)] for number in pinned_raw}
         objects.update({str(number): data for number, data in encoder.objects.items()})
         data = {
@@ -191,14 +190,18 @@ class Loaded:
                     refs += part.refs
         return refs
 
-    def _written(self, encoder: Encoder) -> dict[str, Any]:
-        return {
+    def _written(self, encoder: Encoder, kept: list[Any]) -> dict[str, Any]:
+        """One pass over everything that may share an object; ``kept`` must be in the table in any case."""
+        parts = {
             "state": {name: self._state(encoder, name) for name in self._set_fields()},
             "branches": {
                 str(number): self._branch_data(encoder, branch) for number, branch in self.run.branches.items()
             },
             "groups": {str(number): _group_data(encoder, group) for number, group in self.run.groups.items()},
         }
+        for shared in kept:
+            encoder.encode(shared)
+        return parts
 
     def state(self) -> dict[str, Any]:
         """The declared fields that have a value, live."""
