@@ -526,6 +526,96 @@ class Globals(Workflow):
         return {name: 2}
 
 
+class Rebinding(Workflow):
+    """The place of an augmented assignment is evaluated before the await."""
+
+    async def run(self) -> list[Any]:
+        place, row = 0, [0, 0]
+
+        def step() -> None:
+            nonlocal place, row
+            place, row = 1, [5, 5]
+
+        old = row
+        row[place] += await self.after(step)
+        return [old, row]
+
+    async def after(self, step: Callable[[], None]) -> int:
+        step()
+        await sleep(days=1)
+        return 10
+
+
+class Annotated(Workflow):
+    """A closure whose defaults and annotations are functions too."""
+
+    async def run(self) -> list[Any]:
+        x = 1
+
+        def show(a: (lambda: 5)() = (lambda: x)()) -> list[Any]:  # type: ignore[valid-type]  # noqa: B008
+            return [a, x]
+
+        await sleep(days=1)
+        x = 5
+        return show()
+
+
+class NewArgs(Exception):
+    def __new__(cls, a: int, b: int) -> NewArgs:
+        made = super().__new__(cls, a)
+        made.b = b  # type: ignore[attr-defined]
+        return made
+
+    def __init__(self, a: int, b: int) -> None:
+        self.a = a
+
+
+class Loose(msgspec.Struct, dict=True):
+    n: int | msgspec.UnsetType = msgspec.UNSET
+
+
+def test_errors_and_structs_that_do_as_they_like_are_saved() -> None:
+    error = survived(NewArgs(1, 2))
+    assert (error.a, error.b, error.args) == (1, 2, (1,))
+    loose = Loose()
+    loose.extra = 5
+    found = survived(loose)
+    assert (found.n, found.extra) == (msgspec.UNSET, 5)
+
+
+def test_tuples_stay_shared_and_small() -> None:
+    deep: Any = (1, [2])
+    for _ in range(40):
+        deep = (deep, deep)
+    found = survived([deep, deep])
+    assert found[0] is found[1]
+    assert found[0][0] is found[0][1]
+    knot: list[Any] = []
+    knot.append((knot,))
+    assert survived(knot)[0][0] is not None
+
+
+def test_a_closure_reaches_the_scope_around_its_workflow() -> None:
+    seen: list[int] = []
+    total = 0
+
+    class Outer(Workflow):
+        async def run(self) -> int:
+            nonlocal total
+            note = lambda n: seen.append(n)  # noqa: E731
+            read = lambda: total  # noqa: E731
+            total += 1
+            await sleep(days=1)
+            note(1)
+            total += 1
+            return read()
+
+    program = Program(Outer)
+    turn = advance(program, None, [Start()], now=NOW)
+    turn = advance(program, turn.snapshot, [Fire(wait=1)], now=NOW)
+    assert (program.decode(turn.outcome.result), seen, total) == (2, [1], 2)  # type: ignore[union-attr]
+
+
 class Mixin:
     limit: int = 3
 
@@ -557,6 +647,8 @@ class Cleaning(Workflow):
     [
         (Globals, [6, {"a": 1, "b": 2, "c": 3, "d": 2}]),
         (Mixed, [6]),
+        (Rebinding, [[10, 0], [5, 5]]),
+        (Annotated, [1, 5]),
         (Cleaning, ["mine"]),
         (Private, ["a/b", 4]),
         (Recursive, [True, 5]),

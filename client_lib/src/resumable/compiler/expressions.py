@@ -70,12 +70,13 @@ class Hoist:
         """Sub-expressions in evaluation order; those before the last await are kept."""
         nodes = list(nodes)
         last = max((i for i, node in enumerate(nodes) if suspends(node)), default=-1)
-        rest = [self._keep(node, nodes[i + 1 :]) for i, node in enumerate(nodes[:last])]
+        rest = [self.keep(node, nodes[i + 1 :]) for i, node in enumerate(nodes[:last])]
         if last >= 0:
             rest.append(self.expression(nodes[last]))
         return rest + nodes[last + 1 :]
 
-    def _keep(self, node: ast.expr, later: list[ast.expr]) -> ast.expr:
+    def keep(self, node: ast.expr, later: list[ast.expr]) -> ast.expr:
+        """The value that ``node`` has now, for use after ``later`` has been evaluated."""
         node = self.expression(node)
         if isinstance(node, ast.Starred):
             inner = at(ast.List(elts=[node], ctx=ast.Load()), node)

@@ -80,7 +80,7 @@ class Function:
 
     def closure(self, number: int, cells: dict[str, CellType]) -> FunctionType:
         """A closure of this function made again, around the given cells."""
-        names = sorted(name for name in cells if name != "__class__")
+        names = sorted({*cells, *self.python.__code__.co_freevars} - {"__class__"})
         node = _without_defaults(self._closures[number])
         statement: ast.stmt = at(ast.Return(value=node), node) if isinstance(node, ast.Lambda) else node
         arguments = [ast.arg(arg=name) for name in names]
@@ -171,10 +171,15 @@ def mark(reference: str, number: int) -> Callable[[FunctionType], FunctionType]:
 
 
 def _without_defaults(node: Closure) -> Closure:
-    bare = copy.copy(node)
-    bare.args = copy.copy(node.args)
+    """The definition alone: what else its statement evaluates was evaluated when it ran."""
+    bare = copy.deepcopy(node)
     bare.args.defaults = []
     bare.args.kw_defaults = [None for _ in node.args.kwonlyargs]
+    for argument in ast.walk(bare.args):
+        if isinstance(argument, ast.arg):
+            argument.annotation = None
+    if isinstance(bare, ast.FunctionDef):
+        bare.returns, bare.decorator_list = None, []
     return bare
 
 

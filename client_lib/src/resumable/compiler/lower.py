@@ -117,11 +117,12 @@ class Lowering:
             raise self._refuse(node, "await into a variable before the augmented assignment")
         old, target = self._temporary(), node.target
         if isinstance(target, ast.Attribute):
-            owner = self._part(hoist, target.value)
+            owner = hoist.keep(target.value, [node.value])
             place: ast.expr = ast.Attribute(value=owner, attr=target.attr, ctx=ast.Store())
             read: ast.expr = ast.Attribute(value=owner, attr=target.attr, ctx=ast.Load())
         elif isinstance(target, ast.Subscript):
-            owner, index = self._part(hoist, target.value), self._part(hoist, target.slice)
+            owner = hoist.keep(target.value, [node.value])
+            index = hoist.keep(target.slice, [node.value])
             place = ast.Subscript(value=owner, slice=index, ctx=ast.Store())
             read = ast.Subscript(value=owner, slice=index, ctx=ast.Load())
         else:
@@ -131,13 +132,6 @@ class Lowering:
         added = ast.AugAssign(target=ast.Name(id=old, ctx=ast.Store()), op=node.op, value=value)
         back = ast.Assign(targets=[place], value=load(old))
         return [*hoist.out, at(added, node), at(back, node)]
-
-    def _part(self, hoist: Hoist, node: ast.expr) -> ast.expr:
-        if isinstance(node, (ast.Name, ast.Constant)):
-            return node
-        name = self._temporary()
-        hoist.out.append(at(store(name, node), node))
-        return at(load(name), node)
 
     def _assertion(self, node: ast.Assert) -> list[ast.stmt]:
         # Python evaluates the message only when the test fails.

@@ -70,8 +70,8 @@ class Encoder:
             return {tag: write(value)}
         if value is self._owner:
             return {"$self": True}
-        if kind is tuple:
-            return {"$tuple": [self.encode(item) for item in value]}
+        if value is msgspec.UNSET:
+            return {"$unset": True}
         shared = _SHARED.get(kind) or self._other_shared(value)
         if shared is not None:
             return self._tracked(value, shared)
@@ -85,6 +85,8 @@ class Encoder:
             if number not in self.objects:
                 self.objects[number] = _IN_TABLE
                 self.objects[number] = write(self, value)
+            elif self.objects[number] is _IN_TABLE and type(value) in _MADE_WHOLE:
+                raise NotSaveable(f"a {type(value).__name__} that holds itself cannot be made again")
             return {"$ref": number}
         if key in self._seen:
             self._twice[key] = None
@@ -153,6 +155,9 @@ class Encoder:
             return {key: self.encode(item) for key, item in value.items()}
         return {"$dict": [[self.encode(key), self.encode(item)] for key, item in value.items()]}
 
+    def _tuple(self, value: tuple[Any, ...]) -> Any:
+        return {"$tuple": [self.encode(item) for item in value]}
+
     def _set(self, value: set[Any]) -> Any:
         return {"$set": self._items(value)}
 
@@ -183,7 +188,9 @@ class Encoder:
 
     def _struct(self, value: msgspec.Struct) -> Any:
         given = {name: getattr(value, name) for name in value.__struct_fields__}
-        return {"$struct": [self._class_name(type(value)), self._attributes(given)]}
+        data = [self._class_name(type(value)), self._attributes(given)]
+        own = getattr(value, "__dict__", None)
+        return {"$struct": [*data, self._attributes(own)] if own else data}
 
     def _error(self, error: BaseException) -> Any:
         reduced: tuple[Any, ...] = _builtin_base(type(error)).__reduce__(error)  # type: ignore[assignment]
@@ -206,10 +213,14 @@ class Encoder:
 
     def _closure(self, function: FunctionType) -> Any:
         reference, number = function.__dict__["@closure"]
-        free = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
-        cells = {name: self.encode(cell) for name, cell in free if name != "__class__"}
         module, _, name = reference.partition(":")
-        data = {"of": self._references.relative(module, name), "number": number, "cells": cells}
+        of = self._references.relative(module, name)
+        # Variables of the scope around the workflow are not the instance's: they are found again there.
+        around = self._references.resolve(of).__resumable_function__.python.__closure__ or ()
+        outer = {id(cell) for cell in around}
+        free = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+        cells = {name: self.encode(cell) for name, cell in free if id(cell) not in outer and name != "__class__"}
+        data = {"of": of, "number": number, "cells": cells}
         if function.__defaults__:
             data["defaults"] = self._items(function.__defaults__)
         if function.__kwdefaults__:
@@ -220,7 +231,11 @@ class Encoder:
         return {"$closure": data}
 
 
+#: Values that are made in one go, so that nothing inside them can name them.
+_MADE_WHOLE: Final = (tuple, frozenset)
+
 _SHARED: Final[dict[type, Callable[[Encoder, Any], Any]]] = {
+    tuple: Encoder._tuple,
     list: Encoder._list,
     dict: Encoder._dict,
     set: Encoder._set,
@@ -334,6 +349,9 @@ class Decoder:
             made.cell_contents = self.decode(content[0])
         return made
 
+    def _unset(self, content: Any, number: int | None) -> Any:
+        return msgspec.UNSET
+
     def _module(self, content: str, number: int | None) -> Any:
         return import_module(content)
 
@@ -375,7 +393,7 @@ class Decoder:
         return made
 
     def _struct(self, content: Any, number: int | None) -> Any:
-        name, attributes = content
+        name, attributes, *own = content
         cls = self._checked_class(name, lambda cls: issubclass(cls, msgspec.Struct))
         if number is None or hasattr(cls, "__post_init__"):
             values = {key: self.decode(item) for key, item in attributes.items()}
@@ -389,12 +407,15 @@ class Decoder:
             # `__post_init__` has run when the object was first made; what it does now is undone.
             for key, value in values.items():
                 msgspec.structs.force_setattr(made, key, value)
+        for key, item in own[0].items() if own else ():
+            made.__dict__[key] = self.decode(item)
         return made
 
     def _error(self, content: Any, number: int | None) -> Any:
         cls = self._checked_class(content["type"], lambda cls: issubclass(cls, BaseException))
         arguments = [self.decode(item) for item in content["args"]]
-        made = cls.__new__(cls, *arguments)
+        # Not the author's own __new__ and __init__: they ran when the error was made.
+        made = _builtin_base(cls).__new__(cls, *arguments)
         self._register(number, made)
         _builtin_base(cls).__init__(made, *arguments)
         for key, item in content.get("attributes", {}).items():
@@ -443,6 +464,7 @@ _READERS: Final[dict[str, Callable[[Decoder, Any, int | None], Any]]] = {
     "$frozenset": Decoder._frozenset,
     "$bytearray": Decoder._bytearray,
     "$cell": Decoder._cell,
+    "$unset": Decoder._unset,
     "$module": Decoder._module,
     "$class": Decoder._class,
     "$function": Decoder._function,

@@ -26,6 +26,7 @@ from resumable.kernel import (
 from resumable.testing.signal_log import Position
 
 LIVE = frozenset({"running", "waiting", "retrying", "paused", "quarantined"})
+ENDED = frozenset({"completed", "failed", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

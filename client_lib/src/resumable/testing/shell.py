@@ -26,11 +26,12 @@ from resumable.kernel import (
     StepError,
     advance,
     patch,
+    view,
     where,
 )
 from resumable.schedules import next_after
 from resumable.signal import Signal
-from resumable.testing.instance import InstanceView, Record
+from resumable.testing.instance import ENDED, InstanceView, Record
 from resumable.testing.signal_log import LoggedSignal, Position, SignalLog
 from resumable.workflow import Workflow
 
@@ -189,7 +190,7 @@ class Shell:
         """
         record = self._record(instance)
         saved = record.saved[to - 1] if 1 <= to <= len(record.saved) else None
-        if saved is None or saved.snapshot is None or saved.status not in ("waiting", "paused", "retrying"):
+        if saved is None or saved.snapshot is None or saved.status in ENDED:
             raise ValueError(f"history entry {to} has no waiting snapshot to rewind to")
         if not record.live and record.key is not None and self._live_with(record.program, record.key):
             raise KeyInUse(f"another instance with key {record.key!r} is live")
@@ -394,6 +395,7 @@ class Shell:
                 now=self.now,
                 ids={"instance": str(record.number), "key": record.key or ""},
             )
+            _readable(record.program, turn.snapshot)
         except StepError as error:
             self._failed(record, error)
             return
@@ -454,6 +456,14 @@ class _Delivery:
 
 #: When it came, the kind for the history, what to apply, and the signal if it is one.
 _Next = tuple[Position, str, "Event | _Delivery", "LoggedSignal | None"]
+
+
+def _readable(program: Program, snapshot: str) -> None:
+    """Read back what was saved, as the next process would."""
+    try:
+        view(program, snapshot)
+    except Exception as error:
+        raise StepError(error, f"what the step left cannot be read back: {error}", "permanent") from error
 
 
 def _json(value: Any) -> Any:
