@@ -183,13 +183,9 @@ def created(batch: Batch, index: int, got: set[int]) -> list[NewInstance]:
 
 def new_instance(signal: SignalRow, payload: Mapping[str, Any], start: Start) -> NewInstance | None:
     """None when the workflow's source does not load: the signal is then recorded as not matched."""
-    key = None
-    if start.keyed:
-        try:
-            key = storable_key(program(start.version_id).signal_key(payload))
-        except Unloadable as error:
-            log.warning("start.unreadable", signal_id=signal.signal_id, workflow_id=start.workflow_id, error=str(error))
-            return None
+    key = key_of(start.version_id, signal, payload) if start.keyed else None
+    if start.keyed and key is None:
+        return None
     return NewInstance(
         tenant_id=signal.tenant_id,
         workflow_id=start.workflow_id,
@@ -198,6 +194,15 @@ def new_instance(signal: SignalRow, payload: Mapping[str, Any], start: Start) ->
         signal_id=signal.signal_id,
         received_at=signal.received_at,
     )
+
+
+def key_of(version_id: int, signal: SignalRow, payload: Mapping[str, Any]) -> str | None:
+    """The key of the instance that the signal starts; None where there is none to be had."""
+    try:
+        return storable_key(program(version_id).signal_key(payload))
+    except Unloadable as error:
+        log.warning("start.unreadable", signal_id=signal.signal_id, version_id=version_id, error=str(error))
+        return None
 
 
 def drop_second_of_key(decision: Decision) -> None:

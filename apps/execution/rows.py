@@ -13,7 +13,7 @@ class Position(NamedTuple):
     at: datetime
     signal: int
 
-    def before(self, signal: SignalRow | DeliveryRow) -> bool:
+    def before(self, signal: SignalRow | DeliveryRow | NewInstance) -> bool:
         """Whether the signal came after this point."""
         return signal.signal_id > self.signal if self.signal else signal.received_at >= self.at
 

@@ -135,4 +135,4 @@ def owe(instance: Instance, owed: dict[str, list[Any]]) -> None:
         owed.setdefault("offers", []).append([given.signal_id, instance.row.workflow_id])
     if instance.ended and instance.row.key and instance.began is not None:
         at, signal = instance.began
-        owed.setdefault("keys", []).append([instance.row.workflow_id, at.isoformat(), signal])
+        owed.setdefault("keys", []).append([instance.row.workflow_id, instance.row.key, at.isoformat(), signal])

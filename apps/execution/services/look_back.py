@@ -24,15 +24,19 @@ from django.db import transaction
 from apps.definitions.models import Workflow
 from apps.execution import offers
 from apps.execution.log import lower_bound, rows_between, rows_of
-from apps.execution.rows import Position, SignalRow
+from apps.execution.rows import NewInstance, Position, SignalRow
 from apps.execution.services import match
 from apps.execution.store import store
 from apps.lib.conf import conf
 from apps.lib.doorbell import ring
+from apps.lib.jsontext import decode
 from apps.signals.models import Cursor, Delivery
 from apps.waits.models import LookBack, Wait
 from apps.waits.statuses import Kind
 from resumable.criteria import Criteria, payload_key_hash
+
+#: By workflow and key, where the step began that ended the key's instance.
+Freed = dict[tuple[int, str], Position]
 
 #: Owed rows that one call works off.
 MOST = 20
@@ -85,13 +89,17 @@ def passed() -> int:
 
 def look(owed: dict[str, list[Any]], position: int) -> None:
     """Give what is wanted, and offer again what may be."""
-    concerned = offered(owed.get("offers", []), owed.get("keys", []), position)
+    freed = {
+        (workflow, key): Position(datetime.fromisoformat(at), after)
+        for workflow, key, at, after in owed.get("keys", [])
+    }
+    concerned = offered(owed.get("offers", []), freed, position)
     if concerned:
         # Before anything is given: who had given first would wait for the cursor, and its holder for what was given.
         Cursor.objects.all().locked_log()
     store().deliver_again(seen(new_waits(owed.get("waits", [])), position))
     if concerned:
-        offer(rows_of(concerned), concerned)
+        offer(rows_of(concerned), concerned, freed)
 
 
 def new_waits(owed: Sequence[tuple[int, list[int]]]) -> list[Looking]:
@@ -162,9 +170,7 @@ def free(batch: offers.Batch, signal: SignalRow, workflow: int, taken: dict[int,
     return True
 
 
-def offered(
-    declined: Sequence[tuple[int, int]], freed: Sequence[tuple[int, str, int]], position: int
-) -> dict[int, set[int]]:
+def offered(declined: Sequence[tuple[int, int]], freed: Freed, position: int) -> dict[int, set[int]]:
     """The workflows that declined signals, and start signals of freed keys, are offered to."""
     concerned: dict[int, set[int]] = defaultdict(set)
     for signal, workflow in declined:
@@ -174,21 +180,32 @@ def offered(
     return concerned
 
 
-def starting(freed: Sequence[tuple[int, str, int]], position: int) -> Iterator[tuple[int, int]]:
-    """(signal, workflow) of the start signals received since the step that ended a key's instance began."""
-    since: dict[int, Position] = {}
-    for workflow, at, signal in freed:
-        began = Position(datetime.fromisoformat(at), signal)
-        since[workflow] = min(began, since.get(workflow, began))
+def starting(freed: Freed, position: int) -> Iterator[tuple[int, int]]:
+    """(signal, workflow) of the start signals of a freed key, received since the step that freed it began."""
+    since: dict[int, dict[str, Position]] = defaultdict(dict)
+    for (workflow, key), began in freed.items():
+        since[workflow][key] = began
     rows = Workflow.objects.startable().filter(pk__in=since)
-    for workflow, tenant, conditions in rows.values_list("pk", "tenant_id", "version__starts"):
+    for workflow, tenant, version, conditions in rows.values_list("pk", "tenant_id", "version_id", "version__starts"):
         names = {each["signal"] for each in conditions}
-        ids = [each.signal_id for each in rows_between(tenant, names, lower_bound(since[workflow]), position)]
-        given = offers.given_before(ids)
-        yield from ((each, workflow) for each in ids if workflow not in given.get(each, ()))
+        after = min(lower_bound(each) for each in since[workflow].values())
+        signals = [
+            each
+            for each in rows_between(tenant, names, after, position)
+            if is_of_freed_key(each, version, since[workflow])
+        ]
+        given = offers.given_before(each.signal_id for each in signals)
+        yield from ((each.signal_id, workflow) for each in signals if workflow not in given.get(each.signal_id, ()))
 
 
-def offer(signals: Sequence[SignalRow], concerned: dict[int, set[int]]) -> None:
+def is_of_freed_key(signal: SignalRow, version: int | None, since: dict[str, Position]) -> bool:
+    """Whether the signal has one of the keys and came after that key's instance began to end."""
+    assert version is not None
+    began = since.get(offers.key_of(version, signal, offers.mapping(decode(signal.payload))) or "")
+    return began is not None and began.before(signal)
+
+
+def offer(signals: Sequence[SignalRow], concerned: dict[int, set[int]], freed: Freed) -> None:
     """Decide about signals that were decided about before: who declined one does not get it again."""
     batch = offers.read(signals)
     rows = Delivery.objects.filter(signal_id__in=concerned).values_list("signal_id", "instance_id")
@@ -200,4 +217,11 @@ def offer(signals: Sequence[SignalRow], concerned: dict[int, set[int]]) -> None:
     ]
     decision = offers.decide(batch, len(signals), candidates, given=offers.given_before(concerned))
     decision.only(concerned)
+    # When such a signal came, the instance that has freed the key since was still live.
+    decision.wanted = [each for each in decision.wanted if not was_live(each, freed)]
     match.write(decision)
+
+
+def was_live(wanted: NewInstance, freed: Freed) -> bool:
+    began = freed.get((wanted.workflow_id, wanted.key or ""))
+    return began is not None and not began.before(wanted)

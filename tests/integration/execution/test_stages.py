@@ -94,6 +94,16 @@ def test_a_backlog_that_ends_an_instance_and_starts_the_next(engine: Harness) ->
     assert list(Instance.objects.values_list("status", flat=True)) == ["completed", "completed"]
 
 
+def test_a_key_that_is_freed_later_frees_no_start_from_before(engine: Harness) -> None:
+    """Two keys end in one batch; the second start of one of them came while its instance was live."""
+    engine.deploy(ORDERS)
+    engine.push_all([("Placed", {"order": "A"}), ("Placed", {"order": "B"})])
+    engine.settle()
+    engine.push_all([("Paid", {"order": "A"}), ("Placed", {"order": "B"}), ("Paid", {"order": "B"})])
+    engine.settle()
+    assert sorted(Instance.objects.values_list("key", "status")) == [("A", "completed"), ("B", "completed")]
+
+
 def test_a_time_limit_ends_the_wait(engine: Harness, clock: Clock) -> None:
     engine.deploy(ORDERS)
     engine.send("Placed", order="A1")
