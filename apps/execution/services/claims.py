@@ -28,6 +28,7 @@ from apps.instances.statuses import LIVE, Status
 from apps.lib.clock import now
 from apps.lib.conf import conf
 from apps.lib.doorbell import ring
+from apps.lib.durability import may_be_redone
 from apps.signals.models import Cursor
 from apps.signals.querysets import LOG
 
@@ -41,7 +42,8 @@ class ClaimLost(Exception):
 
 
 def take(ids: Sequence[int]) -> UUID:
-    """Say what is about to be stepped; the caller commits before it begins."""
+    """Say what is about to be stepped; the caller's transaction commits before it begins."""
+    may_be_redone()
     return Claim.objects.create(instance_ids=list(ids), started_at=now()).token
 
 

@@ -29,6 +29,7 @@ from apps.execution.services import match
 from apps.execution.store import store
 from apps.lib.conf import conf
 from apps.lib.doorbell import ring
+from apps.lib.durability import may_be_redone
 from apps.lib.jsontext import decode
 from apps.signals.models import Cursor, Delivery
 from apps.waits.models import LookBack, Wait
@@ -71,6 +72,7 @@ def settle(most: int = MOST) -> int:
 def settle_one(pk: int, position: int) -> bool:
     """False when another worker has it or had it."""
     with transaction.atomic():
+        may_be_redone()
         row = LookBack.objects.select_for_update(skip_locked=True).filter(pk=pk).first()
         if row is None:
             return False
@@ -84,6 +86,7 @@ def settle_one(pk: int, position: int) -> bool:
 def passed() -> int:
     """The cursor, once every matching that is under way has ended."""
     with transaction.atomic():
+        may_be_redone()
         return Cursor.objects.all().locked_log().position
 
 

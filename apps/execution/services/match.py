@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import structlog
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.db.models import F
 
 from apps.execution import offers
@@ -27,6 +27,7 @@ from apps.execution.services import claims
 from apps.execution.store import store
 from apps.lib.conf import conf
 from apps.lib.doorbell import ring
+from apps.lib.durability import may_be_redone
 from apps.signals.models import Cursor, Delivery
 from apps.signals.querysets import LOG
 from apps.signals.statuses import Given
@@ -63,9 +64,11 @@ def match(limit: int | None = None) -> Matched:
     """Match the next batch. Nothing is done while another worker does, or while enough is waiting to be applied."""
     if not unmatched() or enough_ahead():
         return Matched()
-    token = claims.take([])
+    with transaction.atomic():
+        token = claims.take([])
     try:
         with claims.holding(token):
+            may_be_redone()
             cursor = Cursor.objects.select_for_update(skip_locked=True).filter(name=LOG).first()
             return match_from(cursor, limit or conf.match_batch) if cursor else Matched()
     except DatabaseError:

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db import transaction
 
 from apps.execution.services import claims, match, operate, resume
 from apps.execution.store.base import LostRace
@@ -89,7 +90,8 @@ def dead(engine: Harness, clock: Clock) -> Callable[[list[int]], None]:
     """Makes a claim look like that of a worker that died."""
 
     def make(ids: list[int]) -> None:
-        claims.take(ids)
+        with transaction.atomic():
+            claims.take(ids)
         clock.advance(seconds=10)
         assert claims.recover() == 1
 
@@ -137,7 +139,8 @@ def test_a_crash_is_quarantined_says_so_and_can_be_retried(engine: Harness, dead
 
 
 def test_a_young_claim_is_left_alone(engine: Harness, clock: Clock) -> None:
-    claims.take([1])
+    with transaction.atomic():
+        claims.take([1])
     assert claims.recover() == 0
     clock.advance(timedelta(seconds=1))
     assert claims.recover() == 0
