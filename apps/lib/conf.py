@@ -50,8 +50,8 @@ class Conf:
     origins: tuple[str, ...] = setting((), "origins trusted for forms", unit="origins, comma separated")
     behind_proxy: bool = setting(False, "whether X-Forwarded-Proto comes from a proxy of yours")
     paths: tuple[Path, ...] = setting((), "folders that hold workflow files", unit="folders, colon separated")
-    match_batch: int = setting(500, "signals that one matching transaction takes", unit="signals", least=1)
-    resume_batch: int = setting(200, "instances that one resuming transaction takes", unit="instances", least=1)
+    match_batch: int = setting(1000, "signals that one matching transaction takes", unit="signals", least=1)
+    resume_batch: int = setting(500, "instances that one resuming transaction takes", unit="instances", least=1)
     timer_batch: int = setting(500, "due instances that one firing of timers takes", unit="instances", least=1)
     fanout_page: int = setting(5000, "waits of one unkeyed template read at a time", unit="waits", least=1)
     sweep_seconds: float = setting(
