@@ -46,7 +46,7 @@ def test_the_library_passes_its_tests_on_every_python(interpreter: Path) -> None
 
 
 def run(python: Path, *arguments: str) -> str:
-    env = {**os.environ, "PYTHONPATH": str(ROOT), "RESUMABLE_PROGRAMS": "100"}
+    env = {**os.environ, "PYTHONPATH": str(ROOT), "RESUMABLE_PROGRAMS": "60"}
     done = subprocess.run([python, *arguments], cwd=ROOT, env=env, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{python}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
     return done.stdout

@@ -25,7 +25,7 @@ def duration(
     if length is None:
         length = timedelta(**named)
     if not isinstance(length, timedelta):
-        raise TypeError(f"a length of time is a timedelta, not {length!r}")
+        raise TypeError(f"a length of time is a timedelta, or has a unit (seconds={length!r}), not {length!r}")
     if length < timedelta(0):
         raise ValueError(f"a length of time cannot be negative: {length}")
     return length

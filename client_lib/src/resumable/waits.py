@@ -59,7 +59,7 @@ class Match(Awaitable[S_co], Generic[S_co]):
         name = _method_name(predicate)
         if name is None:
             raise TypeError(
-                f"where() takes a method of the workflow (self.method), not {predicate!r}: "
+                f"where() takes a method of the workflow, as in where(self.method), not {predicate!r}: "
                 "a wait outlives the process, so its predicate must have a name"
             )
         if hasattr(predicate, "__resumable_function__"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import linecache
 from itertools import count
@@ -94,6 +95,11 @@ class AwaitsNumber(Workflow):
         await 5  # type: ignore[misc]
 
 
+class AwaitsLoop(Workflow):
+    async def run(self) -> None:
+        await asyncio.sleep(1)
+
+
 class Lazy(Workflow):
     async def run(self) -> None:
         for _ in map(str, [1, 2]):
@@ -110,6 +116,7 @@ class Loops(Workflow):
     ("workflow", "offset", "fix"),
     [
         (AwaitsOrdinary, 1, "put @resumable on it"),
+        (AwaitsLoop, 1, "there is no event loop"),
         (AwaitsNumber, 1, "await a wait, a group or a resumable function"),
         (Lazy, 1, "list("),
         (Loops, 1, "as_completed"),

@@ -250,6 +250,16 @@ def test_the_error_names_variable_type_function_and_line() -> None:
         assert part in message
 
 
+class Returning(Workflow):
+    async def run(self) -> object:
+        return object()
+
+
+def test_a_result_that_cannot_be_saved_is_named() -> None:
+    with pytest.raises(StepError, match=r"what run\(\) of Returning returned"):
+        advance(Program(Returning), None, [Start()], now=NOW)
+
+
 class Stateful(Workflow):
     held: Any = None
 

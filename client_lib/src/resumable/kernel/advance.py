@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from resumable.errors import WaitCancelled, WorkflowFailed
+from resumable.errors import NotSaveable, WaitCancelled, WorkflowFailed
 from resumable.faults import fault_of
 from resumable.functions import Invocation
 from resumable.kernel.branches import Returned
@@ -104,13 +104,20 @@ def _outcome(program: Program, run: Run) -> Outcome | None:
     if run.ended is None:
         return None
     if isinstance(run.ended, Returned):
-        return Cancelled() if run.cancelling else Completed(result=program.encode(run.ended.value))
+        return Cancelled() if run.cancelling else Completed(result=_result(program, run.ended.value))
     error = run.ended.error
     if isinstance(error, WorkflowFailed):
         return Failed(error=str(error))
     if run.cancelling and isinstance(error, WaitCancelled):
         return Cancelled()
     raise error
+
+
+def _result(program: Program, value: Any) -> Any:
+    try:
+        return program.encode(value)
+    except NotSaveable as error:
+        raise NotSaveable(f"what run() of {program.name} returned cannot be kept as its result: {error}") from error
 
 
 def step_error(error: BaseException) -> StepError:

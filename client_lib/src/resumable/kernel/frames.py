@@ -31,6 +31,9 @@ Request = Match[Any] | Timer | Group[Any] | Stream | Close
 
 _REQUESTS: Final = (Match, Timer, Group, Stream)
 _RESTORED: Final = object()
+_NO_LOOP: Final = (
+    "there is no event loop; asyncio's sleep, gather and wait_for are sleep, all_of and wait_for of resumable"
+)
 
 
 @types.coroutine
@@ -78,9 +81,12 @@ class Frame:
     def _not_resumable(self, awaitable: object) -> NotResumable:
         place = f"{self.function.path}:{self.function.point(self.point).line}"
         if isinstance(awaitable, types.CoroutineType):
-            name = awaitable.__qualname__
+            name, path = awaitable.__qualname__, awaitable.cr_code.co_filename
             awaitable.close()
-            fix = f"{name} is an ordinary coroutine: put @resumable on it"
+            foreign = "asyncio" in path
+            fix = _NO_LOOP if foreign else f"{name} is an ordinary coroutine: put @resumable on it"
+        elif type(awaitable).__module__.startswith(("asyncio", "_asyncio")):
+            fix = _NO_LOOP
         elif isinstance(awaitable, Awaitable):
             fix = f"{awaitable!r} cannot be awaited here"
         else:

@@ -246,6 +246,8 @@ class Shell:
 
     def _read(self, signal: Signal | str, payload: Mapping[str, Any] | None) -> tuple[str, str, dict[str, Any]]:
         if isinstance(signal, Signal):
+            if payload is not None:
+                raise TypeError("send() takes a signal, or a name and its payload, not a signal and a payload")
             cls, data = type(signal), signal
         else:
             cls = self._signal_class(signal)
