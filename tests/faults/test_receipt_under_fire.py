@@ -17,15 +17,20 @@ pytestmark = [test_receipt_log.pytestmark, pytest.mark.timeout(240)]
 KILLS = 10
 #: The broker is emptied before this kill.
 FLUSH_AT = KILLS // 2
-#: A step is blamed for so many deaths of its worker. Here it is never the step, so no number of them may count.
-NO_BLAME = {"WORKFLOW_CRASH_TRIES": str(KILLS + 1)}
+SETTINGS = {
+    # A step is blamed for so many deaths of its worker. Here it is never the step, so no number of them may count.
+    "WORKFLOW_CRASH_TRIES": str(KILLS + 1),
+    # A part of the log takes many batches, so that a worker dies between its first and its last.
+    "WORKFLOW_MATCH_BATCH": "250",
+    "WORKFLOW_RESUME_BATCH": "100",
+}
 
 
 def test_dying_workers_and_an_emptied_broker_change_nothing(
     engine_environ: dict[str, str], private_valkey: Valkey, tmp_path: Path
 ) -> None:
     events = receipt_log.read()
-    with Engine(tmp_path, private_valkey, test_receipt_log.WORKFLOWS, **engine_environ, **NO_BLAME) as engine:
+    with Engine(tmp_path, private_valkey, test_receipt_log.WORKFLOWS, **(engine_environ | SETTINGS)) as engine:
         with engine.client("permits", ReceiptEvent) as client:
             killed_at = [under_fire(engine, client, events, number) for number in range(KILLS)]
             client.push_many(events[end_of(events, KILLS - 1) :])
