@@ -113,6 +113,17 @@ def test_rule_4_a_paused_instance_keeps_the_one_signal_that_went_to_it(world: Wo
     assert paused.result == 1
 
 
+def test_rule_4_the_next_one_goes_to_the_next_in_line_while_the_first_is_paused(world: World) -> None:
+    paused = world.start("Worker", "paint")
+    younger = world.start("Worker", "paint")
+    world.pause(paused)
+    world.send("Job", {"kind": "paint", "number": 1})
+    world.send("Job", {"kind": "paint", "number": 2})
+    assert (paused.status, younger.result) == ("paused", 2)
+    world.resume(paused)
+    assert paused.result == 1
+
+
 def test_rule_5_an_instance_gets_its_signals_in_log_order(world: World) -> None:
     tracker = world.start("Tracker", "A1", 5)
     world.pause(tracker)

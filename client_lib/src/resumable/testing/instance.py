@@ -86,6 +86,7 @@ class Record:
     since: dict[int, Position] = field(default_factory=dict)
     opened: dict[int, int] = field(default_factory=dict)
     consumed: set[int] = field(default_factory=set)
+    promised: set[int] = field(default_factory=set)
     history: list[HistoryEntry] = field(default_factory=list)
     saved: list[Saved] = field(default_factory=list)
 

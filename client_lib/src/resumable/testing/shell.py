@@ -281,11 +281,13 @@ class Shell:
             if name not in found and self._would_take(record, signal):
                 found[name] = record
                 signal.takers[name] = record.number
+                record.promised.add(signal.seq)
         return sorted(found.values(), key=lambda record: record.number)
 
-    def _waiting_since(self, record: Record, signal: LoggedSignal) -> int:
+    def _waiting_since(self, record: Record, signal: LoggedSignal) -> tuple[bool, int]:
+        """Those that hold a signal they have not applied come last: a second one may find no wait there."""
         wait = self._wait_for(record, signal)
-        return record.opened[wait.number] if wait else 0
+        return bool(record.promised - record.consumed), record.opened[wait.number] if wait else 0
 
     def _would_take(self, record: Record, signal: LoggedSignal) -> bool:
         """Whether it matches. A ``where`` that raises is shown on its instance, and others are asked."""
