@@ -79,6 +79,7 @@ class Play:
         )
         self.address = f"http://127.0.0.1:{self.port}"
         self.killed = 0
+        self.gone: set[int] = set()
 
     def run(self) -> bool:
         """Whether everything came out as it must."""
@@ -109,6 +110,8 @@ class Play:
         due = sorted((each for order in self.orders for each in order.pushes if each.at is not None), key=moment)
         began = self.progress.seconds
         while due or not self.killed:
+            if self.progress.seconds > LIMIT_SECONDS:
+                raise TimeoutError(f"half of the steps are not done after {LIMIT_SECONDS:.0f} s")
             passed = self.progress.seconds - began
             count = next((index for index, each in enumerate(due) if moment(each) > passed), len(due))
             shop.push(due[:count])
@@ -118,7 +121,15 @@ class Play:
                 self.kill_worker()
             time.sleep(TICK_SECONDS)  # noqa: TID251 - the play goes by the clock
 
+    def check(self) -> None:
+        """Every process but the killed worker must be there."""
+        for each in self.stack.started:
+            code = each.poll()
+            if code is not None and each.pid not in self.gone:
+                raise RuntimeError(f"process {each.pid} has ended with exit code {code}")
+
     def kill_worker(self) -> None:
+        self.gone.add(self.worker.pid)
         processes.kill(self.worker)
         self.killed += 1
         self.progress.note(f"killed the worker (SIGKILL to process {self.worker.pid} and its pool); starting another")
@@ -132,6 +143,7 @@ class Play:
             time.sleep(TICK_SECONDS)  # noqa: TID251 - other processes are waited for
 
     def look(self) -> report.Progress:
+        self.check()
         now = report.progress()
         self.progress.say(
             f"{now.orders} orders  {now.signals} signals  {now.steps} of {self.expected.steps} steps"
