@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging, task_prerun, worker_process_init
+from celery.signals import setup_logging, task_prerun, worker_process_init, worker_ready
 from django.db import close_old_connections
 from django_structlog.celery.steps import DjangoStructLogInitStep
 
@@ -29,6 +29,12 @@ def keep_what_is_imported(**_: Any) -> None:
     """A batch makes so many objects that full collections are frequent, and most of each would be Django's own."""
     gc.collect()
     gc.freeze()
+
+
+@worker_ready.connect
+def sweep_at_once(**_: Any) -> None:
+    """A worker that starts often takes the place of one that died; what that one held need not wait for the next tick."""
+    app.send_task("maintenance.sweep")
 
 
 @task_prerun.connect
