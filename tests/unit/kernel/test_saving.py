@@ -148,6 +148,14 @@ def test_an_os_error_keeps_its_file_name() -> None:
     assert (found.errno, found.filename) == (2, "orders.csv")
 
 
+def test_a_match_kept_in_a_variable_is_saved_with_all_it_demands() -> None:
+    match = Opaque.match(n__gte=3).within(days=2).named("three").since("start")
+    found = survived([match])[0]
+    assert found == match
+    assert found.criteria.matches({"n": 3})
+    assert not found.criteria.matches({"n": 2})
+
+
 def test_two_names_for_one_object_are_still_one_object() -> None:
     shared: list[int] = [1]
     box, label = Box([shared]), Label("x")

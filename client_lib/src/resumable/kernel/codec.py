@@ -18,6 +18,7 @@ from typing import Any, Final
 import msgspec
 
 from resumable.compiler.names import mangle
+from resumable.criteria import Criteria
 from resumable.errors import NotSaveable, SnapshotError
 from resumable.kernel import scalars
 from resumable.kernel.references import References
@@ -72,6 +73,8 @@ class Encoder:
             return {"$self": True}
         if value is msgspec.UNSET:
             return {"$unset": True}
+        if kind is Criteria:
+            return {"$criteria": value.encode()}
         shared = _SHARED.get(kind) or self._other_shared(value)
         if shared is not None:
             return self._tracked(value, shared)
@@ -349,6 +352,9 @@ class Decoder:
             made.cell_contents = self.decode(content[0])
         return made
 
+    def _criteria(self, content: Any, number: int | None) -> Any:
+        return Criteria.decode(content)
+
     def _unset(self, content: Any, number: int | None) -> Any:
         return msgspec.UNSET
 
@@ -465,6 +471,7 @@ _READERS: Final[dict[str, Callable[[Decoder, Any, int | None], Any]]] = {
     "$bytearray": Decoder._bytearray,
     "$cell": Decoder._cell,
     "$unset": Decoder._unset,
+    "$criteria": Decoder._criteria,
     "$module": Decoder._module,
     "$class": Decoder._class,
     "$function": Decoder._function,

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from types import CellType
 from typing import Any, Final, Literal, cast
 
-from resumable import criteria, groups, scopes, waits
+from resumable import groups, scopes, waits
 from resumable.compiler.function import Function
 from resumable.errors import NotSaveable
 from resumable.functions import Invocation
@@ -31,9 +31,6 @@ KNOWN: Final[dict[str, type]] = {
     "Stream": groups.Stream,
     "AsCompleted": groups.AsCompleted,
     "Scope": scopes.Scope,
-    "Criteria": criteria.Criteria,
-    "Lookups": criteria.Group,
-    "Lookup": criteria.Lookup,
     "SequenceIterator": iterators.SequenceIterator,
     "ReversedIterator": iterators.ReversedIterator,
     "MappingIterator": iterators.MappingIterator,
