@@ -33,6 +33,7 @@ from resumable.kernel import (
     advance,
 )
 from resumable.kernel import where as where_agrees
+from resumable.signal import Signal
 
 #: Turns of one instance in one batch. A loop of `sleep(0)` must not keep the others of its batch waiting.
 MOST_TURNS = 100
@@ -241,13 +242,26 @@ def give(instance: Instance, program: Program, given: DeliveryRow, now: datetime
     payload = decode(given.payload)
     for number, asks in wanting(instance, given, payload):
         signal = signal or read(program, given)
-        if asks and not where_agrees(program, instance.snapshot, number, signal, now=now):
+        if asks and not agrees(instance, program, given, number, signal, now):
             continue
         detail = {"signal": given.name, "signal_id": given.signal_id, "wait": number}
         turn(instance, program, Deliver(wait=number, signal=signal), given.position, "signal", detail, now)
         instance.consumed.append((given.id, instance.revision))
         return
     instance.declined.append(given)
+
+
+def agrees(
+    instance: Instance, program: Program, given: DeliveryRow, number: int, signal: Signal, now: datetime
+) -> bool:
+    """What the wait's `.where` says. Raises StepError where it raises: that concerns this instance alone."""
+    try:
+        return where_agrees(program, instance.snapshot, number, signal, now=now)
+    except StepError:
+        if signal.__signal_deliver__ == "one":
+            # It is shown here, and the signal goes on to the next in line instead of waiting for a repair.
+            instance.declined.append(given)
+        raise
 
 
 def wanting(instance: Instance, given: DeliveryRow, payload: Any) -> list[tuple[int, str]]:

@@ -145,6 +145,14 @@ def test_rule_9_a_where_that_raises_concerns_its_instance_alone(world: World) ->
     assert "the predicate is broken" in (broken.error or "")
 
 
+def test_rule_9_a_where_that_raises_leaves_a_signal_for_one_to_the_next_in_line(world: World) -> None:
+    broken, healthy = world.start("Choosy", True), world.start("Choosy", False)
+    world.send("Job", {"kind": "choosy", "number": 7})
+    assert healthy.result == 7
+    assert broken.status == "retrying"
+    assert "the predicate is broken" in (broken.error or "")
+
+
 def test_rule_9_workflow_failed_ends_the_instance(world: World) -> None:
     refusing = world.start("Refusing")
     world.send("Note", {"topic": "refuse"})

@@ -134,6 +134,21 @@ class Picky(Workflow):
         return parcel.step >= self.least
 
 
+class Choosy(Workflow):
+    """Takes one job if its predicate, which may be broken, says so."""
+
+    broken: bool = False
+
+    async def run(self, broken: bool) -> int:
+        self.broken = broken
+        return (await Job.match(kind="choosy").where(self.fits)).number
+
+    def fits(self, job: Job) -> bool:
+        if self.broken:
+            raise LookupError("the predicate is broken")
+        return True
+
+
 class BrokenWhere(Workflow):
     async def run(self, order_id: str) -> str:
         await Parcel.match(order_id=order_id).where(self.never)
