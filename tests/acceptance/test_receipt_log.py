@@ -12,7 +12,8 @@ from tests.acceptance.workflows.receipt import ReceiptEvent
 from tests.engine import Engine
 from tests.servers.valkey import Valkey
 
-pytestmark = pytest.mark.skipif(not receipt_log.PATH.exists(), reason=f"the log is not here: {receipt_log.PATH}")
+needs_log = pytest.mark.skipif(not receipt_log.PATH.exists(), reason=f"the log is not here: {receipt_log.PATH}")
+pytestmark = [needs_log, pytest.mark.timeout(240)]
 
 WORKFLOWS = Path(__file__).parent / "workflows"
 CHUNK = 1000

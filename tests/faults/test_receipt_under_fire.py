@@ -12,7 +12,7 @@ from tests.acceptance.workflows.receipt import ReceiptEvent
 from tests.engine import Engine
 from tests.servers.valkey import Valkey
 
-pytestmark = [test_receipt_log.pytestmark, pytest.mark.timeout(240)]
+pytestmark = [test_receipt_log.needs_log, pytest.mark.timeout(300)]
 
 KILLS = 10
 #: The broker is emptied before this kill.
