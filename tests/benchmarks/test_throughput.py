@@ -84,7 +84,7 @@ def paced(engine: Engine, client: WorkflowClient, signals: list[Installed] | lis
 
 
 def spent(engine: Engine, postgres: Postgres) -> dict[str, float]:
-    """Seconds of processor time so far, by part; a process that has ended in between is not counted."""
+    """Seconds of processor time so far, by part."""
     assert postgres.running is not None
     web, worker = engine.web, engine.workers[-1]
     roots = {"the client": os.getpid(), "web": web.pid, "the worker": worker.pid, "PostgreSQL": postgres.running.pid}
@@ -93,8 +93,19 @@ def spent(engine: Engine, postgres: Postgres) -> dict[str, float]:
 
 def of_tree(pid: int, *, alone: bool) -> float:
     root = psutil.Process(pid)
-    times = [each.cpu_times() for each in ([root] if alone else [root, *root.children(recursive=True)])]
-    return float(sum(each.user + each.system for each in times))
+    return sum(
+        of_one(each, with_ended=not alone) for each in ([root] if alone else [root, *root.children(recursive=True)])
+    )
+
+
+def of_one(process: psutil.Process, *, with_ended: bool) -> float:
+    """Its own time, and that of its children that have ended."""
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0
+    ended = times.children_user + times.children_system if with_ended else 0.0
+    return float(times.user + times.system + ended)
 
 
 def check(engine: Engine) -> None:
