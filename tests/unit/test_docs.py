@@ -14,7 +14,7 @@ import resumable.client
 import resumable.testing
 from apps.instances.statuses import Status
 from resumable.criteria import LOOKUPS
-from resumable.kernel import codec, scalars
+from resumable.kernel import decoder, scalars
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -73,7 +73,7 @@ def test_every_lookup_is_on_its_page() -> None:
 
 
 def test_every_tag_of_the_codec_is_on_the_snapshot_page() -> None:
-    tags = {*scalars.DECODERS, *codec._READERS}
+    tags = {*scalars.DECODERS, *decoder._READERS}
     assert not tags - words("reference/snapshot.md")
 
 

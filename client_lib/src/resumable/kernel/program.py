@@ -16,7 +16,8 @@ import msgspec
 from resumable import kinds
 from resumable.criteria import fetch, key_text
 from resumable.errors import DefinitionError
-from resumable.kernel.codec import Decoder, Encoder
+from resumable.kernel.decoder import Decoder
+from resumable.kernel.encoder import Encoder
 from resumable.kernel.references import References
 from resumable.kernel.saving import ALIASES, KNOWN, Loaded
 from resumable.signal import Signal

@@ -24,7 +24,7 @@ from resumable.waits import Match, Timer
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from resumable.kernel.codec import Decoder
+    from resumable.kernel.decoder import Decoder
     from resumable.scopes import Scope
 
 #: How often a cancelled loser may go on awaiting before it is dropped.

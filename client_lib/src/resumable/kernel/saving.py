@@ -13,7 +13,8 @@ from resumable.errors import NotSaveable
 from resumable.functions import Invocation
 from resumable.kernel import iterators, snapshot
 from resumable.kernel.branches import Branch, GroupState
-from resumable.kernel.codec import Decoder, Encoder
+from resumable.kernel.decoder import Decoder
+from resumable.kernel.encoder import Encoder
 from resumable.kernel.frames import captured
 from resumable.kernel.references import References
 from resumable.kernel.run import Run

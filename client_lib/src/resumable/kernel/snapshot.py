@@ -23,7 +23,8 @@ from typing import Any, Final
 import msgspec
 
 from resumable.errors import SnapshotError
-from resumable.kernel.codec import Decoder, Encoder
+from resumable.kernel.decoder import Decoder
+from resumable.kernel.encoder import Encoder
 
 FORMAT: Final = 1
 
