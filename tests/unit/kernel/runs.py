@@ -88,11 +88,11 @@ class Choices:
         return number, kind == "timer" or (limited and chosen % 5 == 0)
 
 
-def saved_run(program: Program, numbers: list[int]) -> Seen:
+def saved_run(program: Program, numbers: list[int], *args: Any) -> Seen:
     """Saved, encoded, decoded and restored at every await."""
     choices, seen = Choices(numbers), Seen()
     try:
-        turn = advance(program, None, [Start()], now=BEGIN)
+        turn = advance(program, None, [Start(args=args)], now=BEGIN)
         for step in range(LONGEST + 1):
             waits = open_waits(turn.snapshot)
             seen.places.append([(wait.number, wait.kind, wait.line) for wait in waits])
@@ -112,13 +112,13 @@ def saved_run(program: Program, numbers: list[int]) -> Seen:
     return seen
 
 
-def straight_run(program: Program, numbers: list[int]) -> Seen:
+def straight_run(program: Program, numbers: list[int], *args: Any) -> Seen:
     """The same kernel, but the coroutines stay alive from begin to end."""
     choices, seen = Choices(numbers), Seen()
     loaded = program.load(None, BEGIN)
     token = current_run.set(loaded.run)
     try:
-        _apply(loaded, Start())
+        _apply(loaded, Start(args=args))
         for step in range(LONGEST + 1):
             outcome = _outcome(program, loaded.run)
             open_now = [open_wait(number, wait) for number, wait in sorted(loaded.run.waits.items())]
