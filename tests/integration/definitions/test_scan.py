@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django_celery_beat.models import PeriodicTask
 
 from apps.catalog.models import SignalType
@@ -188,6 +188,8 @@ def test_the_command_and_the_checks_name_what_does_not_load(
     workflow_settings(paths=(engine.folder,))  # type: ignore[operator]
     call_command("load_workflows")
     assert f"{engine.folder / 'flows.py'}:1: syntax error" in capsys.readouterr().err
+    with pytest.raises(CommandError, match="1 do not load"):
+        call_command("load_workflows", "--strict")
 
 
 RESTARTED = """

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from apps.definitions.services import scan
 
@@ -12,6 +12,9 @@ class Command(BaseCommand):
         "Deploys the workflow files of WORKFLOW_PATHS. A file that does not load is reported; the others are deployed."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--strict", action="store_true", help="exit with 1 when a file does not load")
+
     def handle(self, *args: Any, **options: Any) -> None:
         report = scan()
         for each in report.found:
@@ -19,3 +22,5 @@ class Command(BaseCommand):
         for error in report.errors:
             where = f"{error.path}:{error.line}" if error.line else error.path
             self.stderr.write(f"{where}: {error.message}")
+        if report.errors and options["strict"]:
+            raise CommandError(f"{len(report.errors)} do not load; the others are deployed", returncode=1)
