@@ -65,14 +65,6 @@ def load(hash: str, files: Mapping[str, str], module: str) -> ModuleType:
             raise unloadable(error) from error
 
 
-def unload() -> None:
-    """Forget every loaded source, as a new process has none."""
-    with _lock:
-        _packages.clear()
-        for name in [name for name in sys.modules if name.partition(".")[0] == PREFIX]:
-            del sys.modules[name]
-
-
 def package_name(hash: str) -> str:
     return f"{PREFIX}.a_{hash[:16]}"
 

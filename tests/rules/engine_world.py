@@ -16,7 +16,7 @@ import msgspec
 
 from apps.accounts.models import Tenant
 from apps.catalog.models import Service
-from apps.definitions import loader, programs
+from apps.definitions import programs
 from apps.definitions.models import Workflow
 from apps.definitions.services import scan
 from apps.execution.services import look_back, match, operate, resume, start, timers
@@ -30,6 +30,7 @@ from apps.signals.statuses import Given
 from apps.waits.models import Wait
 from resumable import kernel
 from resumable.schedules import next_after
+from tests import sources
 from tests.rules.world import BEGIN, EntrySeen, InstanceSeen, SentSeen, WaitSeen
 
 WORKFLOWS = Path(__file__).parent / "workflows"
@@ -191,7 +192,7 @@ class EngineWorld:
     def restart(self) -> None:
         """Forget every loaded source: what runs next comes from the database."""
         programs._programs.clear()
-        loader.unload()
+        sources.forget()
 
     def pause(self, instance: Seen, *, reason: str = "") -> None:
         operate.pause(instance.pk, actor=ACTOR, reason=reason)

@@ -12,7 +12,6 @@ others of its batch are not concerned. An instance that is marked `alone` is ste
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -164,9 +163,3 @@ def discard(changes: Changes, ended: Sequence[InstanceRow], loaded: Loaded) -> N
         changes.done += [each.id for each in loaded.instructions.get(row.id, [])]
         offers = changes.owed.setdefault("offers", [])
         offers += [[each.signal_id, row.workflow_id] for each in given]
-
-
-def drain(most: int) -> int:
-    """Step batches until nothing is runnable, at most so many; how many turns were taken."""
-    done = itertools.takewhile(lambda each: each.instances, (resume() for _ in range(most)))
-    return sum(each.turns for each in done)

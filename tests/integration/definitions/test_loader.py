@@ -12,12 +12,13 @@ import pytest
 
 from apps.definitions import loader
 from apps.definitions.artifacts import Folder, Unloadable, dotted
+from tests import sources
 
 
 @pytest.fixture(autouse=True)
 def unloaded() -> Iterator[None]:
     yield
-    loader.unload()
+    sources.forget()
 
 
 def write(root: Path, more: dict[str, str] | None = None, /, **files: str) -> Folder:

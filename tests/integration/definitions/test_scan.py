@@ -12,11 +12,12 @@ from django.core.management import CommandError, call_command
 from django_celery_beat.models import PeriodicTask
 
 from apps.catalog.models import SignalType
-from apps.definitions import checks, loader, programs, services
+from apps.definitions import checks, programs, services
 from apps.definitions.models import Artifact, LoadError, Version, Workflow
 from apps.definitions.statuses import VersionStatus, WorkflowStatus
 from apps.execution.services import start
 from apps.instances.models import Instance
+from tests import sources
 from tests.conftest import Clock
 from tests.integration.execution.flows import ORDERS, SIGNALS
 from tests.integration.execution.harness import Harness
@@ -98,7 +99,7 @@ def test_after_the_file_is_deleted_nothing_starts_and_what_runs_goes_on(engine: 
     services.scan([engine.folder], tenant=engine.tenant)
     assert Workflow.objects.get().status == WorkflowStatus.ABSENT
     programs._programs.clear()
-    loader.unload()
+    sources.forget()
     engine.send("Placed", order="new")
     engine.send("Paid", order="old")
     assert list(Instance.objects.values_list("key", "result")) == [("old", "paid")]

@@ -96,9 +96,8 @@ class GroupState:
     names: tuple[str, ...] | None
     members: dict[int, int] = field(default_factory=dict)
     results: list[tuple[int, Part]] = field(default_factory=list)
-    #: Of a stream: whether its owner waits for the next member, and what it is still owed.
+    #: Of a stream: whether its owner waits for the next member.
     waiting: bool = False
-    owed: int = 0
     error: Part | None = None
 
     @property

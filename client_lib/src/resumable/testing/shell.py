@@ -375,7 +375,7 @@ class Shell:
             for signal in self._log.after(wait.signal, record.since[wait.number]):
                 oldest = self._wait_for(record, signal)
                 if oldest is not None:
-                    event = _Delivery(wait=oldest.number, seq=signal.seq)
+                    event = _Delivery(wait=oldest.number)
                     yield signal.position, "signal", event, signal
                     break
 
@@ -455,7 +455,6 @@ class _Delivery:
     """A signal about to be delivered: its class is read as part of the step."""
 
     wait: int
-    seq: int
 
 
 #: When it came, the kind for the history, what to apply, and the signal if it is one.
