@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 FACTOR = "a second factor"
 
 
-class ClosedSignup(DefaultAccountAdapter):  # type: ignore[misc]
+class ClosedSignup(DefaultAccountAdapter):  # type: ignore[misc]  # allauth carries no types
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
 
-class SealedFactors(DefaultMFAAdapter):  # type: ignore[misc]
+class SealedFactors(DefaultMFAAdapter):  # type: ignore[misc]  # allauth carries no types
     """Stores what a second factor is checked against as ciphertext; without this it is plain text."""
 
     def encrypt(self, text: str) -> str:

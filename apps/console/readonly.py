@@ -26,7 +26,7 @@ class BoundedPaginator(Paginator):  # type: ignore[type-arg]  # generic for the 
 
     @cached_property
     def count(self) -> int:
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]  # the admin pages querysets only
         return rows.order_by().values("pk")[:COUNTED_ROWS].count()
 
 

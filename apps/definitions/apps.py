@@ -11,4 +11,4 @@ class DefinitionsConfig(AppConfig):
 
     def ready(self) -> None:
         # Importing them registers the checks.
-        from apps.definitions import checks  # noqa: F401
+        from apps.definitions import checks  # noqa: F401 - importing registers them

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from apps.accounts.models import Tenant
 
 
-class PersonAuthentication(JWTTokenAuthentication):  # type: ignore[misc]
+class PersonAuthentication(JWTTokenAuthentication):  # type: ignore[misc]  # allauth carries no types
     """`Authorization: Bearer <access token>`."""
 
 

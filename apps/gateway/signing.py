@@ -42,7 +42,7 @@ class NotSigned(Unauthenticated):
 
     def __init__(self, error: SignatureError, **extra: object) -> None:
         super().__init__(str(error), **extra)
-        self.code, self.title = error.code, TITLES[error.code]  # type: ignore[misc]
+        self.code, self.title = error.code, TITLES[error.code]  # type: ignore[misc]  # one class answers for four codes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -278,4 +278,4 @@ class Dispatcher:
                     raise ClientClosed("closed before the outbox could be written") from error
                 failures += 1
                 logger.error("outbox_not_writable failures=%d error=%s", failures, error)
-                self._mailbox.wait(delay(self._pace, failures, random.random()), for_items=False)  # noqa: S311
+                self._mailbox.wait(delay(self._pace, failures, random.random()), for_items=False)  # noqa: S311  # spreads clients

@@ -9,7 +9,7 @@ from types import TracebackType
 try:
     import fcntl
 except ImportError:  # Windows: the outbox then does without WAL, see outbox.py
-    fcntl = None  # type: ignore[assignment]
+    fcntl = None  # type: ignore[assignment]  # not on every system
 
 #: Whether :class:`FileLock` locks anything here.
 AVAILABLE = fcntl is not None

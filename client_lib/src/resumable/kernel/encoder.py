@@ -195,7 +195,7 @@ class Encoder:
         return {"$struct": [*data, self._attributes(own)] if own else data}
 
     def _error(self, error: BaseException) -> Any:
-        reduced: tuple[Any, ...] = builtin_base(type(error)).__reduce__(error)  # type: ignore[assignment]
+        reduced: tuple[Any, ...] = builtin_base(type(error)).__reduce__(error)  # type: ignore[assignment]  # typeshed also allows a name
         _, arguments, *state = reduced
         data: dict[str, Any] = {
             "type": self._class_name(type(error)),
